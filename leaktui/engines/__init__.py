@@ -1,0 +1,1 @@
+"""Engines: the only floor that touches a process. See `leaktui.engines.protocol`."""

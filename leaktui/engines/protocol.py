@@ -1,0 +1,136 @@
+"""What every engine looks like.
+
+Law: `probe` is cheap and never touches the target's execution; `capture` blocks on purpose, runs in a
+thread of its own, yields facts as they come and looks at `cancel` often; `close` may be called at any
+time, more than once, from any thread, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from leaktui.model.capability import Capability
+from leaktui.model.goroutine import Goroutine, GoroutineGroup
+from leaktui.model.process import FdEntry, ProcessStat
+from leaktui.model.profile import HeapProfile
+from leaktui.model.target import Target
+from leaktui.model.trace import TraceSummary
+
+
+class Want(Enum):
+    """What to capture."""
+
+    PROCESS = "process"
+    FDS = "fds"
+    GROUPS = "groups"
+    GOROUTINES = "goroutines"
+    LEAKED = "leaked"
+    HEAP = "heap"
+    HEAP_AFTER_GC = "heap-after-gc"
+    TRACE = "trace"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSeen:
+    stat: ProcessStat
+
+
+@dataclass(frozen=True, slots=True)
+class FdsSeen:
+    fds: tuple[FdEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsSeen:
+    groups: tuple[GoroutineGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoroutinesSeen:
+    """A full dump. `pause_ms` is the estimated stop it cost the target, in milliseconds."""
+
+    goroutines: tuple[Goroutine, ...]
+    pause_ms: float = 0.0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeakedSeen:
+    """The `goroutineleak` profile (Go 1.27, or 1.26 with the experiment)."""
+
+    groups: tuple[GoroutineGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeapSeen:
+    heap: HeapProfile
+    after_gc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TraceProgress:
+    """Bytes of the execution trace received so far."""
+
+    received_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSeen:
+    trace: TraceSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A wanted thing that was not done, and why (too costly, not permitted, not offered)."""
+
+    want: Want
+    reason: str
+    remedy: str = ""
+
+
+Fact = (
+    ProcessSeen
+    | FdsSeen
+    | GroupsSeen
+    | GoroutinesSeen
+    | LeakedSeen
+    | HeapSeen
+    | TraceProgress
+    | TraceSeen
+    | Refused
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One capture order. `trace_seconds` is the length of an execution trace."""
+
+    wants: frozenset[Want]
+    trace_seconds: float = 5.0
+    allow_pauses: bool = False
+
+
+class Engine(Protocol):
+    """A source of facts about one target."""
+
+    name: str
+
+    def probe(self, target: Target) -> Capability:
+        """Say what this engine can give on *target*; never raises for an ordinary refusal."""
+        ...
+
+    def capture(self, request: Request, cancel: threading.Event) -> Iterator[Fact]:
+        """Yield facts for what of *request* this engine can see.
+
+        Raises EngineError or DecodeError when the source fails, TargetGone when the process exits.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; safe to call again."""
+        ...

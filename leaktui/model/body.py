@@ -1,0 +1,43 @@
+"""Response bodies somebody may have forgotten to close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from leaktui.model.finding import Confidence
+from leaktui.model.frame import Frame, Stack
+
+
+class BodyState(Enum):
+    """What is known of a body."""
+
+    UNREAD = "unread"
+    PART_READ = "part read"
+    AT_EOF = "at EOF"
+    BEING_READ = "being read"
+    OPEN = "open"
+    """Open, but this source cannot tell how far it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyHolder:
+    """A suspected holder of an unclosed body: a row of the Bodies pane.
+
+    `goid` is the goroutine that waits for the body to be closed (`readLoop`, or an h2 `doRequest`).
+    Empty strings and None are "this source does not see it".
+    """
+
+    goid: int
+    protocol: str
+    state: BodyState
+    confidence: Confidence
+    method: str = ""
+    url: str = ""
+    status: int | None = None
+    peer: str = ""
+    fd: int | None = None
+    age_seconds: float | None = None
+    owner: Frame | None = None
+    stack: Stack = ()
+    sources: tuple[str, ...] = ()

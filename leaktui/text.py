@@ -48,7 +48,9 @@ def masked_url(url: str, *, show_secrets: bool = False) -> str:
         return url.split("?", 1)[0]
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(
-        f"{pair.partition('=')[0]}={_MASK}" if "=" in pair else pair for pair in parts.query.split("&") if pair
+        f"{pair.partition('=')[0]}={_MASK}" if "=" in pair else pair
+        for pair in parts.query.split("&")
+        if pair
     )
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
@@ -117,7 +119,7 @@ def package_of(function: str) -> str:
     slash = head.rfind("/")
     dot = head.find(".", slash + 1)
     path = head if dot < 0 else head[:dot]
-    if path.startswith("type:.") or path.startswith("go:"):
+    if path.startswith(("type:.", "go:")):
         return ""
     return path.replace("%2e", ".").replace("%22", '"').replace("%25", "%")
 

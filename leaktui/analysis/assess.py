@@ -1,0 +1,254 @@
+"""The whole analysis of a session: suspects of every kind, one cause each, and the verdict.
+
+Law: `clean` is said only when every kind of leak could have been seen and enough time passed; anything
+less is `undecided`, and what was missing is named. One cause is one suspect: what a body leaks besides
+(goroutines, sockets, bytes) is the body's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaktui.analysis.bodies import KnownOwner, list_bodies
+from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects
+from leaktui.analysis.fd_openers import tally_openers
+from leaktui.analysis.fds import list_fds, rising_fds
+from leaktui.analysis.goroutines import list_groups, rising_groups
+from leaktui.analysis.growth import rises
+from leaktui.analysis.handoffs import Fate
+from leaktui.analysis.heap import heap_observations, list_sites, rising_sites
+from leaktui.analysis.other_suspects import (
+    belongs_to_client,
+    fd_suspects,
+    goroutine_suspects,
+    heap_suspects,
+)
+from leaktui.analysis.program import Program
+from leaktui.analysis.series import captures
+from leaktui.model.assessment import Assessment
+from leaktui.model.body import BodyHolder
+from leaktui.model.capability import SourceState
+from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
+from leaktui.model.process import FdKind
+from leaktui.model.snapshot import Snapshot
+from leaktui.model.trace import TraceSummary
+from leaktui.text import format_count, format_rate
+
+LEAST_SECONDS = 8.0
+"""Before this much watching no verdict is settled."""
+
+CLEAN_SECONDS = 30.0
+"""Nothing may rise for this long before a target is called clean."""
+
+_UNEXPLAINED_BYTES = 16 << 20
+
+_CONFIDENCE_ORDER = {Confidence.PROVEN: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
+_KIND_ORDER = {LeakKind.HTTP_BODY: 0, LeakKind.GOROUTINE: 1, LeakKind.FD: 2, LeakKind.HEAP: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How the watching stands: what the analysis cannot read off the snapshots."""
+
+    elapsed_seconds: float
+    deadline_seconds: float
+    tracing: bool = False
+    offers_trace: bool = False
+    probing: bool = False
+
+
+def traces_of(snapshots: Sequence[Snapshot]) -> tuple[TraceSummary, ...]:
+    """The distinct traces in *snapshots*, oldest first."""
+    return tuple(trace for _, trace in captures(snapshots, lambda s: s.trace, lambda s: s.trace_time))
+
+
+def assess(
+    snapshots: Sequence[Snapshot], program: Program, watch: Watch, *, baseline: float | None = None
+) -> Assessment:
+    """Everything that can be concluded from *snapshots* (oldest first, not empty)."""
+    latest = snapshots[-1]
+    traces = traces_of(snapshots)
+    bodies = find_body_suspects(snapshots, traces, program)
+    suspects, notes = _suspects(snapshots, traces, program, bodies)
+    missing = _missing(snapshots, watch)
+    verdict = _verdict(suspects, missing, watch)
+    return Assessment(
+        time=latest.time,
+        verdict=verdict,
+        suspects=tuple(suspects),
+        bodies=_body_rows(snapshots, bodies),
+        open_bodies=bodies.trend.open if bodies.trend is not None else None,
+        groups=list_groups(snapshots, program, baseline),
+        sites=list_sites(snapshots, program, baseline),
+        fds=list_fds(snapshots),
+        notes=tuple(notes),
+        missing=tuple(missing),
+        settled=_settled(suspects, verdict, watch, traces),
+    )
+
+
+def _suspects(
+    snapshots: Sequence[Snapshot],
+    traces: Sequence[TraceSummary],
+    program: Program,
+    bodies: BodySuspects,
+) -> tuple[list[Finding], list[str]]:
+    notes: list[str] = []
+    goroutines = goroutine_suspects(rising_groups(snapshots, traces, program), program)
+    body_findings = list(bodies.findings)
+    # A caller stuck for ever with the body in its hands is the cause; its body is a consequence.
+    stuck = {finding.function for finding in goroutines}
+    for finding in list(body_findings):
+        entry = finding.stack[-1].function if finding.stack else ""
+        if entry in stuck and finding.confidence is Confidence.POSSIBLE and not finding.location:
+            body_findings.remove(finding)
+    blamed = {frame.function for finding in body_findings for frame in finding.stack[:1]}
+    body_growth = sum(finding.growth_per_minute or 0.0 for finding in body_findings)
+    openers = tally_openers(traces, program)
+    fds = []
+    for rising in rising_fds(snapshots):
+        if rising.kind is FdKind.SOCKET and body_findings and rising.per_minute <= 1.5 * body_growth + 10:
+            continue
+        if rising.kind is FdKind.SOCKET:
+            connections = _client_side_share(snapshots)
+            if connections is not None:
+                notes.append(connections)
+        fds += fd_suspects([rising], openers, program)
+    causes = blamed | {frame.function for finding in goroutines for frame in finding.stack}
+    causes |= {finding.created_by.function for finding in goroutines if finding.created_by is not None}
+    causes |= {finding.function for finding in fds if finding.function}
+    heap = []
+    for site in rising_sites(snapshots, program):
+        if (body_findings and belongs_to_client(site)) or site.owner.function in causes:
+            continue
+        if body_findings and any(frame.function in blamed for stack in site.stacks for frame in stack):
+            continue
+        heap.append(site)
+    findings = body_findings + goroutines + fds + heap_suspects(heap)
+    findings.sort(
+        key=lambda item: (
+            _CONFIDENCE_ORDER[item.confidence],
+            _KIND_ORDER[item.kind],
+            -(item.growth_per_minute or 0.0),
+            -item.count,
+        )
+    )
+    for tally in bodies.tallies:
+        if tally.busy >= 3 and not tally.left_open:
+            notes.append(
+                f"{tally.busy} bodies opened in {tally.attribution.frame.function} are in use and not counted"
+            )
+    return findings, notes
+
+
+def _client_side_share(snapshots: Sequence[Snapshot]) -> str | None:
+    """A sentence on whether growing sockets were accepted or dialled, None where it does not help."""
+    latest = snapshots[-1]
+    if latest.fds is None:
+        return None
+    listening = {
+        entry.socket.local.rpartition(":")[2]
+        for entry in latest.fds
+        if entry.socket is not None and entry.socket.state == "LISTEN"
+    }
+    sockets = [entry.socket for entry in latest.fds if entry.socket is not None and entry.socket.remote]
+    accepted = sum(socket.local.rpartition(":")[2] in listening for socket in sockets)
+    return f"{format_count(accepted)} of {format_count(len(sockets))} connections were accepted, the others dialled"
+
+
+def _body_rows(snapshots: Sequence[Snapshot], bodies: BodySuspects) -> tuple[BodyHolder, ...]:
+    """The open bodies of the newest dump, with what traces told of them."""
+    dumps = captures(snapshots, lambda s: s.goroutines, lambda s: s.goroutines_time)
+    if not dumps:
+        return ()
+    trace_times = [s.trace_time for s in snapshots if s.trace is not None]
+    confidence = {
+        (finding.function, finding.location.line if finding.location else 0): finding.confidence
+        for finding in bodies.findings
+    }
+    owners: dict[int, KnownOwner] = {}
+    for item in bodies.judged:
+        if item.fate is Fate.RELEASED:
+            owners.pop(item.handoff.holder_goid, None)
+            continue
+        frame = item.owner.frame if item.owner is not None else None
+        key = (frame.function, frame.line) if frame is not None else ("", 0)
+        owners[item.handoff.holder_goid] = KnownOwner(
+            owner=frame,
+            stack=item.handoff.stack,
+            opened_seconds_ago=item.seconds_before_end,
+            confidence=confidence.get(key, Confidence.POSSIBLE),
+            reading=item.fate is Fate.BEING_READ,
+        )
+    time, goroutines = dumps[-1]
+    offset = max(0.0, time - trace_times[-1]) if trace_times else 0.0
+    return list_bodies(goroutines, owners, age_offset=offset)
+
+
+def _missing(snapshots: Sequence[Snapshot], watch: Watch) -> list[str]:
+    """What could not be seen, a sentence each."""
+    latest = snapshots[-1]
+    missing = []
+    for source in latest.sources:
+        if source.state in (SourceState.UNAVAILABLE, SourceState.FAILED):
+            missing.append(f"{source.name}: {source.detail}")
+    if latest.groups is None and latest.goroutines is None and not watch.probing:
+        missing.append("goroutines and bodies could not be seen")
+    if latest.fds is None and not watch.probing:
+        missing.append("file descriptors could not be seen")
+    memory = _unexplained_memory(snapshots)
+    if memory is not None:
+        missing.append(memory)
+    return missing
+
+
+def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
+    """A sentence when memory grows and the heap profile has had no chance to say why."""
+    if len(heap_observations(snapshots)) >= 4:
+        return None
+    points = [
+        (time, float(stat.rss_bytes))
+        for time, stat in captures(snapshots, lambda s: s.process, lambda s: s.process_time)
+    ]
+    slope = rises(points, least_gain=max(_UNEXPLAINED_BYTES, 0.1 * points[0][1])) if points else None
+    if slope is None:
+        return None
+    return (
+        f"resident memory grows ({format_rate(slope.per_minute, as_bytes=True)}) but too few GCs finished to compare"
+        " the live heap: watch longer with --seconds, or let leaktui force a GC with --allow pause"
+    )
+
+
+def _verdict(suspects: Sequence[Finding], missing: Sequence[str], watch: Watch) -> Verdict:
+    if any(item.confidence is not Confidence.POSSIBLE for item in suspects):
+        return Verdict.LEAK
+    if any(_grows_for_certain(item) for item in suspects):
+        return Verdict.LEAK
+    long_enough = watch.elapsed_seconds >= min(CLEAN_SECONDS, watch.deadline_seconds * 0.95)
+    if suspects or missing or watch.probing or watch.tracing or not long_enough:
+        return Verdict.UNDECIDED
+    return Verdict.CLEAN
+
+
+def _grows_for_certain(finding: Finding) -> bool:
+    """Whether it surely leaks, although the line is not sure."""
+    if finding.kind is LeakKind.HTTP_BODY:
+        return finding.growth_per_minute is not None and finding.count >= 8
+    return (
+        finding.kind is LeakKind.FD
+        and bool(finding.evidence)
+        and "kind socket" not in finding.evidence[0].text
+    )
+
+
+def _settled(
+    suspects: Sequence[Finding], verdict: Verdict, watch: Watch, traces: Sequence[TraceSummary]
+) -> bool:
+    if watch.tracing or watch.probing or watch.elapsed_seconds < LEAST_SECONDS:
+        return False
+    if watch.offers_trace and not traces:
+        return False
+    if verdict is Verdict.LEAK:
+        return suspects[0].confidence is not Confidence.POSSIBLE
+    return verdict is Verdict.CLEAN

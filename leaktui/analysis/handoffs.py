@@ -1,0 +1,163 @@
+"""From the hand-offs of execution traces to owners: who was given bodies, and who left them open.
+
+Law: a body counts as left open only when nobody can be seen to use it: its caller ended, or went on to
+other things, and no goroutine is reading it. Sources: FACTS §4, "by hand-off, not by dial stack".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from leaktui.analysis import http_frames
+from leaktui.analysis.attribution import Attribution, Shares, owner_of_body, round_trippers, user_chain
+from leaktui.analysis.program import Program
+from leaktui.model.frame import Frame, Stack
+from leaktui.model.trace import BodyHandoff, TraceSummary
+
+# Bodies younger than this at the end of a trace are nobody's fault yet, in nanoseconds.
+_GRACE_NS = 250_000_000
+
+
+class Fate(Enum):
+    """What became of a body by the end of the trace."""
+
+    RELEASED = "released"
+    BEING_READ = "being read"
+    IN_USE = "in use"
+    YOUNG = "young"
+    LEFT_OPEN = "left open"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedHandoff:
+    """A hand-off with its fate and its owner (None where no user frame is on the stack)."""
+
+    handoff: BodyHandoff
+    fate: Fate
+    owner: Attribution | None
+    seconds_before_end: float
+
+
+@dataclass(slots=True)
+class OwnerTally:
+    """All bodies of one owner line over the traces seen."""
+
+    attribution: Attribution
+    stack: Stack
+    protocol: str
+    opened: int = 0
+    released: int = 0
+    left_open: int = 0
+    busy: int = 0
+    young: int = 0
+    seconds: float = 0.0
+    callers_ended: int = 0
+    release_seconds: list[float] = field(default_factory=list)
+    round_trippers: tuple[Frame, ...] = ()
+
+    @property
+    def share_left(self) -> float:
+        """Share of the bodies whose fate is known that were left open."""
+        known = self.released + self.left_open
+        return self.left_open / known if known else 0.0
+
+
+def judge_handoffs(summary: TraceSummary, program: Program) -> tuple[JudgedHandoff, ...]:
+    """The fate and owner of every hand-off in *summary*."""
+    end_ns = summary.end_ns
+    fates = _fates(summary.handoffs, end_ns)
+    shares = Shares()
+    for handoff, fate in zip(summary.handoffs, fates, strict=True):
+        if fate in (Fate.RELEASED, Fate.LEFT_OPEN):
+            chain = [frame for _, frame in user_chain(handoff.stack, program)]
+            shares.add(chain, fate is Fate.LEFT_OPEN)
+    owners: dict[Stack, Attribution | None] = {}
+    judged = []
+    for handoff, fate in zip(summary.handoffs, fates, strict=True):
+        if handoff.stack not in owners:
+            owners[handoff.stack] = owner_of_body(handoff.stack, program, shares)
+        owner = owners[handoff.stack]
+        if fate is Fate.LEFT_OPEN and handoff.caller_alive and owner is not None:
+            fate = _fate_with_owner(handoff, owner, summary.handoffs)
+        judged.append(JudgedHandoff(handoff, fate, owner, (end_ns - handoff.opened_ns) / 1e9))
+    return tuple(judged)
+
+
+def _fates(handoffs: Sequence[BodyHandoff], end_ns: int) -> list[Fate]:
+    fates = []
+    for handoff in handoffs:
+        if handoff.released_ns is not None:
+            fates.append(Fate.RELEASED)
+        elif handoff.caller_reading:
+            fates.append(Fate.BEING_READ)
+        elif end_ns - handoff.opened_ns < _GRACE_NS:
+            fates.append(Fate.YOUNG)
+        else:
+            fates.append(Fate.LEFT_OPEN)
+    return fates
+
+
+def _fate_with_owner(handoff: BodyHandoff, owner: Attribution, handoffs: Sequence[BodyHandoff]) -> Fate:
+    """Whether the caller is still inside the owning call with just this one body in its hands."""
+    position_from_root = len(handoff.stack) - owner.index
+    still_inside = (
+        len(handoff.caller_stack) >= position_from_root
+        and handoff.caller_stack[-position_from_root].function == owner.frame.function
+    )
+    if not still_inside:
+        return Fate.LEFT_OPEN
+    for other in handoffs:
+        if (
+            other.caller_goid == handoff.caller_goid
+            and other.opened_ns > handoff.opened_ns
+            and other.stack[owner.index :] == handoff.stack[owner.index :]
+        ):
+            # It has asked again at the same call since: what it held before, it no longer looks at.
+            return Fate.LEFT_OPEN
+    return Fate.IN_USE
+
+
+def tally_owners(judged: Iterable[JudgedHandoff], seconds: float, program: Program) -> list[OwnerTally]:
+    """Owners with their counts, most bodies left open first. *seconds* is the traced time."""
+    tallies: dict[tuple[str, str, int], OwnerTally] = {}
+    for item in judged:
+        if item.owner is None:
+            attribution = _stdlib_owner(item.handoff.stack)
+            if attribution is None:
+                continue
+        else:
+            attribution = item.owner
+        frame = attribution.frame
+        key = (frame.function, frame.file, frame.line)
+        tally = tallies.get(key)
+        if tally is None:
+            tally = tallies[key] = OwnerTally(
+                attribution,
+                item.handoff.stack[attribution.index :],
+                item.handoff.protocol,
+                seconds=seconds,
+                round_trippers=tuple(frame for _, frame in round_trippers(item.handoff.stack, program)),
+            )
+        tally.opened += 1
+        if item.fate is Fate.RELEASED:
+            tally.released += 1
+            if item.handoff.released_ns is not None:
+                tally.release_seconds.append((item.handoff.released_ns - item.handoff.opened_ns) / 1e9)
+        elif item.fate is Fate.LEFT_OPEN:
+            tally.left_open += 1
+            tally.callers_ended += not item.handoff.caller_alive
+        elif item.fate is Fate.YOUNG:
+            tally.young += 1
+        else:
+            tally.busy += 1
+    return sorted(tallies.values(), key=lambda tally: (-tally.left_open, -tally.opened))
+
+
+def _stdlib_owner(stack: Stack) -> Attribution | None:
+    """Where only the library is on the stack (a ReverseProxy mounted as it is): its outermost client frame."""
+    index = http_frames.outermost_client_frame(stack)
+    if index < 0:
+        return None
+    return Attribution(stack[index], index, False, "no function of the program itself is on the stack")

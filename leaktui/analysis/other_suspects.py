@@ -1,0 +1,244 @@
+"""Suspects of the kinds goroutine, fd and heap.
+
+Law: each says what it saw and what would make it surer; what a body or an earlier suspect already
+explains is left to it (one cause, one suspect).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from leaktui.analysis import http_frames
+from leaktui.analysis.fd_openers import OpenerTally
+from leaktui.analysis.fds import FILE_KINDS, RisingFds
+from leaktui.analysis.goroutines import RisingGroup, blocks
+from leaktui.analysis.heap import RisingSite
+from leaktui.analysis.program import Program
+from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
+from leaktui.model.process import FdKind
+from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable, short_function
+
+_OPEN_CALLS = (
+    "os.OpenFile",
+    "os.Open",
+    "os.Create",
+    "os.CreateTemp",
+    "os.Pipe",
+    "net.Dial",
+    "net.DialTimeout",
+    "net.(*Dialer).Dial",
+    "net.(*Dialer).DialContext",
+    "net.Listen",
+    "syscall.Open",
+    "syscall.Socket",
+)
+
+_BLOCK_ADVICE = (
+    ("chan send", "Nobody receives any more: give the channel room for the result, or select on ctx.Done()."),
+    (
+        "chan receive",
+        "Nobody sends or closes any more: close the channel when the work ends, or cancel the receiver.",
+    ),
+    (
+        "select",
+        "None of its cases ever fires: make sure that its context is cancelled or its channels closed.",
+    ),
+    ("sync.WaitGroup", "A Done is missing on some path: call it in a defer."),
+    ("sync.Mutex", "The lock is never given back on some path: unlock in a defer."),
+    ("sync.RWMutex", "The lock is never given back on some path: unlock in a defer."),
+    ("sync.Cond", "Nobody signals any more: Broadcast when the work ends."),
+    ("semacquire", "What it waits for is never released on some path: release in a defer."),
+    ("sleep", "It loops for ever: give the loop a context and leave when it is done."),
+)
+
+
+def goroutine_suspects(groups: Iterable[RisingGroup], program: Program) -> list[Finding]:
+    """A finding per rising group that only others could wake."""
+    findings = []
+    for group in groups:
+        if not blocks(group.wait_reason) and not group.proven_leaked:
+            continue
+        if program.is_stdlib(group.blocked_at.function) and program.is_stdlib(group.entry.function):
+            continue
+        findings.append(_goroutine_finding(group))
+    return findings
+
+
+def _goroutine_finding(group: RisingGroup) -> Finding:
+    evidence = [
+        Evidence(
+            "pprof",
+            f"{group.count} goroutines are blocked here ({group.wait_reason or 'waiting'}),"
+            f" {group.gain} more than {format_duration(group.seconds)} ago",
+        )
+    ]
+    stay = True
+    if group.survivors is not None:
+        still, were = group.survivors
+        stay = still >= 0.9 * were
+        evidence.append(
+            Evidence("pprof", f"{still} of the {were} that were here at the first dump have not moved since")
+        )
+    flow = group.flow
+    if flow is not None and flow.created:
+        evidence.append(
+            Evidence("trace", f"{flow.created} were started while tracing, {flow.ended} of those ended")
+        )
+        stay = stay and flow.ended <= 0.9 * flow.created
+    if group.proven_leaked:
+        evidence.insert(
+            0,
+            Evidence(
+                "pprof",
+                f"the runtime's goroutineleak profile finds {group.proven_leaked} of them unreachable",
+            ),
+        )
+    if group.oldest_wait_minutes:
+        evidence.append(Evidence("pprof", f"the oldest has waited {group.oldest_wait_minutes} minutes"))
+    if group.proven_leaked >= 0.5 * group.count:
+        confidence = Confidence.PROVEN
+    elif stay and (group.survivors is not None or flow is not None):
+        confidence = Confidence.LIKELY
+    else:
+        confidence = Confidence.POSSIBLE
+    created_by = group.created_by
+    if created_by is None and flow is not None and flow.creation_stack:
+        created_by = flow.creation_stack[0]
+    return Finding(
+        kind=LeakKind.GOROUTINE,
+        confidence=confidence,
+        function=group.entry.function,
+        location=group.blocked_at,
+        stack=group.stack,
+        count=group.count,
+        growth_per_minute=group.per_minute,
+        created_by=created_by,
+        evidence=tuple(evidence),
+        advice=_block_advice(group),
+    )
+
+
+def _block_advice(group: RisingGroup) -> str:
+    for reason, advice in _BLOCK_ADVICE:
+        if group.wait_reason.startswith(reason):
+            return advice
+    return "Find out what would wake it, and make sure that it happens on every path."
+
+
+def fd_suspects(
+    rising: Iterable[RisingFds], openers: Sequence[OpenerTally], program: Program
+) -> list[Finding]:
+    """A finding per kind of descriptor that rises, with its opener where a trace shows one."""
+    findings = []
+    for fds in rising:
+        if fds.kind in (FdKind.EPOLL, FdKind.EVENT):
+            continue
+        is_file = fds.kind in FILE_KINDS
+        fitting = [
+            tally
+            for tally in openers
+            if tally.is_file == is_file and tally.opened - tally.closed >= max(2, 0.1 * tally.opened)
+        ]
+        evidence = [_fd_growth(fds)]
+        owner = fitting[0] if fitting else None
+        rate_fits = (
+            owner is not None and (owner.opened - owner.closed) >= 0.4 * fds.per_minute / 60 * owner.seconds
+        )
+        if owner is not None and not program.is_stdlib(owner.owner.function):
+            sure = rate_fits and (
+                len(fitting) == 1
+                or fitting[1].opened - fitting[1].closed < 0.3 * (owner.opened - owner.closed)
+            )
+            evidence.append(
+                Evidence(
+                    "trace",
+                    f"{short_function(owner.owner.function)} opened {owner.opened} and closed {owner.closed}"
+                    f" in {owner.seconds:.0f} s of tracing",
+                )
+            )
+            findings.append(
+                Finding(
+                    kind=LeakKind.FD,
+                    confidence=Confidence.LIKELY if sure else Confidence.POSSIBLE,
+                    function=owner.owner.function,
+                    location=owner.owner,
+                    stack=owner.stack,
+                    count=fds.count,
+                    growth_per_minute=fds.per_minute,
+                    evidence=tuple(evidence),
+                    advice="Close what this call opens on every path: `defer f.Close()` right after the error check.",
+                    candidates=tuple(tally.owner for tally in fitting[1:6]),
+                )
+            )
+        else:
+            candidates = program.call_sites(_OPEN_CALLS)
+            evidence.append(Evidence("trace", "no call that opens them was seen while tracing"))
+            findings.append(
+                Finding(
+                    kind=LeakKind.FD,
+                    confidence=Confidence.POSSIBLE,
+                    function="",
+                    location=None,
+                    stack=(),
+                    count=fds.count,
+                    growth_per_minute=fds.per_minute,
+                    evidence=tuple(evidence),
+                    advice="Look through the candidates for a path without Close.",
+                    candidates=candidates,
+                )
+            )
+    return findings
+
+
+def _fd_growth(fds: RisingFds) -> Evidence:
+    text = f"{fds.count} open descriptors are of kind {fds.kind.value} ({format_rate(fds.per_minute)})"
+    if fds.examples:
+        text += ", new ones like " + ", ".join(printable(example, 80) for example in fds.examples)
+    if fds.seconds_to_limit is not None:
+        text += f"; the limit is reached in {format_duration(fds.seconds_to_limit)}"
+    return Evidence("proc", text)
+
+
+def heap_suspects(sites: Iterable[RisingSite]) -> list[Finding]:
+    """A finding per owner line that holds a fair part of the growth."""
+    findings = []
+    for site in sites:
+        if site.share_of_gain < 0.15:
+            continue
+        share = f"{site.share_of_gain:.0%} of what the live heap gained"
+        evidence = (
+            Evidence(
+                "pprof",
+                f"live bytes allocated here rose by {format_bytes(site.gain_bytes)} over {site.observations} GCs"
+                f" ({format_rate(site.per_minute, as_bytes=True)}), {share}",
+            ),
+            Evidence(
+                "pprof",
+                f"{format_bytes(site.inuse_bytes)} in about {format_count(site.inuse_objects)} objects are live now",
+            ),
+        )
+        findings.append(
+            Finding(
+                kind=LeakKind.HEAP,
+                confidence=Confidence.LIKELY if site.share_of_gain >= 0.4 else Confidence.POSSIBLE,
+                function=site.owner.function,
+                location=site.owner,
+                stack=site.stack,
+                count=site.inuse_objects,
+                growth_per_minute=site.per_minute,
+                evidence=evidence,
+                advice="What is allocated here stays reachable: bound the map, slice or cache that keeps it.",
+            )
+        )
+    return findings
+
+
+def belongs_to_client(site: RisingSite) -> bool:
+    """Whether the site's allocations are made inside net/http's client: connections, requests, responses."""
+    return all(
+        any(
+            http_frames.is_client_frame(frame.function) or http_frames.is_plumbing_goroutine((frame,))
+            for frame in stack
+        )
+        for stack in site.stacks
+    )

@@ -1,0 +1,243 @@
+"""A session with its analysis: what both `diagnose` and the terminal interface run.
+
+Law: the analysis runs in a thread of its own, at most once a second and never longer than about half of
+the time; what it costs the target is decided here and nowhere else: by itself an investigation orders only
+what has impact none or light.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from leaktui.analysis.assess import Watch, assess
+from leaktui.analysis.program import Program, UnknownProgram
+from leaktui.engines.protocol import Engine, Want
+from leaktui.model.assessment import EMPTY, Assessment
+from leaktui.model.capability import SourceState
+from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.model.target import Target
+from leaktui.session import ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
+
+_PACE_SECONDS = 1.0
+_FIRST_TRACE_SECONDS = 5.0
+_NEXT_TRACE_SECONDS = 8.0
+_MOST_TRACES = 4
+_REST_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A new assessment is there."""
+
+    assessment: Assessment
+
+
+InvestigationEvent = SessionEvent | Assessed
+Listener = Callable[[InvestigationEvent], None]
+
+
+class Investigation:
+    """Watches a target and judges it. `listener` is called from background threads and must not block.
+
+    *load_program* is called once, in the analysis thread, and may take its time (it reads the executable).
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        engines: Sequence[Engine],
+        listener: Listener = lambda event: None,
+        *,
+        load_program: Callable[[], Program] = UnknownProgram,
+        allow_pauses: bool = False,
+        automatic: bool = True,
+        deadline_seconds: float = 60.0,
+    ) -> None:
+        self.target = target
+        self.deadline_seconds = deadline_seconds
+        self.started = time.monotonic()
+        self._listener = listener
+        self._load_program = load_program
+        self._program: Program | None = None
+        self._automatic = automatic
+        self._baseline: float | None = None
+        self._assessment = EMPTY
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._tracing_since: float | None = None
+        self._tracing_until = 0.0
+        self._traces_ordered = 0
+        self._traces_ended = 0.0
+        self._forced_gcs = 0
+        self._failure = ""
+        self.session = Session(target, engines, self._on_event, allow_pauses=allow_pauses)
+        self._thread = threading.Thread(target=self._run, name="leaktui-analysis", daemon=True)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin watching."""
+        self.started = time.monotonic()
+        self.session.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching and let go of the target. Safe to call again."""
+        self._stop.set()
+        self._wake.set()
+        self.session.close()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(2.0)
+
+    @property
+    def assessment(self) -> Assessment:
+        """The newest assessment."""
+        return self._assessment
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Seconds since `start`."""
+        return time.monotonic() - self.started
+
+    @property
+    def tracing(self) -> bool:
+        """Whether an execution trace is under way."""
+        return self._tracing_since is not None
+
+    def set_baseline(self) -> None:
+        """From now on the deltas of rows count from this moment."""
+        self._baseline = time.monotonic()
+        self._wake.set()
+
+    def take_trace(self, seconds: float = _FIRST_TRACE_SECONDS) -> bool:
+        """Order an execution trace; False when none can be taken or one is under way."""
+        if self.tracing or not self.session.offers(Want.TRACE):
+            return False
+        self._tracing_since = time.monotonic()
+        self._tracing_until = self._tracing_since + seconds * 3 + 20
+        self._traces_ordered += 1
+        if self.session.order({Want.TRACE}, trace_seconds=seconds):
+            return True
+        self._tracing_since = None
+        return False
+
+    # -- analysis ------------------------------------------------------------------------------
+
+    def _on_event(self, event: SessionEvent) -> None:
+        if isinstance(event, SnapshotTaken):
+            self._wake.set()
+        elif isinstance(event, ProgressMade):
+            if event.fraction == 1.0 and self._tracing_since is not None:
+                self._tracing_since = None
+                self._traces_ended = time.monotonic()
+                # The dump right after a trace ties its goroutines to what they hold.
+                self.session.order({Want.GOROUTINES})
+            self._wake.set()
+        elif isinstance(event, TargetExited):
+            self._tracing_since = None
+            self._wake.set()
+        self._listener(event)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(_PACE_SECONDS)
+            self._wake.clear()
+            if self._stop.is_set():
+                return
+            began = time.monotonic()
+            self._assess()
+            if self._automatic:
+                self._order_what_helps()
+            took = time.monotonic() - began
+            self._stop.wait(max(_PACE_SECONDS - took, took))
+
+    def _assess(self) -> None:
+        snapshots = self.session.history.snapshots
+        if not snapshots:
+            return
+        if self._program is None:
+            self._program = self._load_program()
+        # Sources change without a new fact; the newest snapshot has the newest sources.
+        latest = self.session.snapshot
+        snapshots = (*snapshots[:-1], replace(snapshots[-1], sources=latest.sources))
+        watch = Watch(
+            elapsed_seconds=self.elapsed_seconds,
+            deadline_seconds=self.deadline_seconds,
+            tracing=self.tracing,
+            offers_trace=self.session.offers(Want.TRACE),
+            probing=self.session.probing,
+        )
+        self._assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
+        self._listener(Assessed(self._assessment))
+
+    def _order_what_helps(self) -> None:
+        """Order the next light look that may settle what is open."""
+        now = time.monotonic()
+        if self._tracing_since is not None:
+            if now > self._tracing_until:
+                self._tracing_since = None
+            return
+        if self.session.exited is not None or self._assessment.settled or self.session.probing:
+            return
+        if self.session.allow_pauses and self._forced_gcs < self.elapsed_seconds / 4:
+            self._forced_gcs += 1
+            self.session.order(
+                {Want.HEAP_AFTER_GC, Want.LEAKED} if self._forced_gcs % 3 == 1 else {Want.HEAP_AFTER_GC}
+            )
+        if not self.session.offers(Want.TRACE) or self._traces_ordered >= _MOST_TRACES:
+            return
+        remaining = self.deadline_seconds - self.elapsed_seconds
+        if self._traces_ordered == 0:
+            if self.session.snapshot.groups is not None:
+                self.take_trace(max(1.0, min(_FIRST_TRACE_SECONDS, remaining - 3)))
+        elif (
+            self._wants_another_trace()
+            and now - self._traces_ended > _REST_SECONDS
+            and remaining > _NEXT_TRACE_SECONDS / 2
+        ):
+            self.take_trace(max(1.0, min(_NEXT_TRACE_SECONDS, remaining - 3)))
+
+    def _wants_another_trace(self) -> bool:
+        """Whether something grows whose line is not known yet."""
+        return bool(self._assessment.suspects) or any(
+            row.delta > 0 and row.slope is not None and row.slope.rising for row in self._assessment.groups
+        )
+
+    def conclude(self) -> None:
+        """Judge once more with everything seen so far: the last word before `diagnosis`."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+        self._assess()
+
+    # -- result --------------------------------------------------------------------------------
+
+    def diagnosis(self) -> Diagnosis:
+        """What is known now, as the contract wants it."""
+        assessment = self._assessment
+        sources = self.session.snapshot.sources
+        verdict = assessment.verdict
+        if self.session.exited is not None and verdict is Verdict.CLEAN:
+            verdict = Verdict.UNDECIDED
+        notes = list(assessment.notes)
+        # A source that is simply not there is said in `sources`; here only what it keeps from being seen.
+        if verdict is not Verdict.LEAK:
+            failed = {f"{item.name}: {item.detail}" for item in sources if item.state is not SourceState.USED}
+            notes += [
+                text for text in assessment.missing if text not in failed or verdict is Verdict.UNDECIDED
+            ]
+        if self.session.exited is not None:
+            notes.insert(0, self.session.exited)
+        return Diagnosis(
+            target=self.target,
+            sources=sources,
+            verdict=verdict,
+            suspects=assessment.suspects,
+            elapsed_seconds=self.elapsed_seconds,
+            target_pause_ms=sum(source.pause_ms for source in sources),
+            notes=tuple(notes),
+        )

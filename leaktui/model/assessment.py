@@ -1,0 +1,86 @@
+"""What the analysis makes of a session so far: suspects, and a row for everything that can be listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaktui.model.body import BodyHolder
+from leaktui.model.finding import Finding, Verdict
+from leaktui.model.frame import Frame, Stack
+from leaktui.model.goroutine import GoroutineGroup
+from leaktui.model.process import FdKind
+from leaktui.model.profile import AllocSite
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A robust trend (Theil–Sen: the median of all pairwise slopes).
+
+    `low` and `high` bound it at about 95 %; `rising` is the conclusion: the lower bound is above zero
+    and the series did not level off. `points` is how many values it rests on, `seconds` the time they span.
+    """
+
+    per_minute: float
+    low: float
+    high: float
+    points: int
+    seconds: float
+    rising: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """Goroutines with one stack: a row of the Goroutines pane. `owner` is the innermost user frame."""
+
+    group: GoroutineGroup
+    owner: Frame | None
+    slope: Slope | None
+    delta: int
+    goids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """An allocation site: a row of the Heap pane. Deltas are since the baseline, in bytes and objects."""
+
+    site: AllocSite
+    owner: Frame | None
+    slope: Slope | None
+    delta_bytes: int
+    delta_objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class FdRow:
+    """Descriptors of one kind and pattern of name (digits folded), with their trend."""
+
+    kind: FdKind
+    pattern: str
+    count: int
+    slope: Slope | None
+    seconds_to_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The analysis of a session at one moment; everything the panes list, already in order.
+
+    `settled` says that more watching would not change the verdict. `missing` says, in a sentence each,
+    what could not be seen.
+    """
+
+    time: float
+    verdict: Verdict
+    suspects: tuple[Finding, ...] = ()
+    bodies: tuple[BodyHolder, ...] = ()
+    open_bodies: int | None = None
+    groups: tuple[GroupRow, ...] = ()
+    sites: tuple[SiteRow, ...] = ()
+    fds: tuple[FdRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    settled: bool = False
+    hand_off_stacks: tuple[Stack, ...] = ()
+
+
+EMPTY = Assessment(time=0.0, verdict=Verdict.UNDECIDED)

@@ -38,6 +38,9 @@ from leaktui.text import format_count, format_rate
 LEAST_SECONDS = 8.0
 """Before this much watching no verdict is settled."""
 
+UNSURE_SECONDS = 25.0
+"""After this long an owner that is still only possible stays so."""
+
 CLEAN_SECONDS = 30.0
 """Nothing may rise for this long before a target is called clean."""
 
@@ -250,5 +253,8 @@ def _settled(
     if watch.offers_trace and not traces:
         return False
     if verdict is Verdict.LEAK:
-        return suspects[0].confidence is not Confidence.POSSIBLE
+        if suspects[0].confidence is not Confidence.POSSIBLE:
+            return True
+        # The kind is certain, the line is not, and several traces have not told more.
+        return len(traces) >= 2 and watch.elapsed_seconds >= UNSURE_SECONDS
     return verdict is Verdict.CLEAN

@@ -18,6 +18,8 @@ from leaktui.model.trace import BodyHandoff, TraceSummary
 
 # Bodies younger than this at the end of a trace are nobody's fault yet, in nanoseconds.
 _GRACE_NS = 250_000_000
+# A reader that comes back within this time is still at it, in nanoseconds.
+_PAUSE_NS = 1_500_000_000
 
 
 class Fate(Enum):
@@ -90,13 +92,21 @@ def _fates(handoffs: Sequence[BodyHandoff], end_ns: int) -> list[Fate]:
     for handoff in handoffs:
         if handoff.released_ns is not None:
             fates.append(Fate.RELEASED)
-        elif handoff.caller_reading:
+        elif handoff.caller_reading or handoff.reader_goid is not None:
             fates.append(Fate.BEING_READ)
+        elif _was_just_read(handoff, end_ns):
+            fates.append(Fate.IN_USE)
         elif end_ns - handoff.opened_ns < _GRACE_NS:
             fates.append(Fate.YOUNG)
         else:
             fates.append(Fate.LEFT_OPEN)
     return fates
+
+
+def _was_just_read(handoff: BodyHandoff, end_ns: int) -> bool:
+    """Whether somebody still reads it now and then: a slow download, a stream with pauses."""
+    read = handoff.last_read_ns
+    return read is not None and end_ns - read < _PAUSE_NS and read - handoff.opened_ns > _PAUSE_NS / 2
 
 
 def _fate_with_owner(handoff: BodyHandoff, owner: Attribution, handoffs: Sequence[BodyHandoff]) -> Fate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from leaktui.analysis.attribution import Shares, owner_of_body, user_chain
 from leaktui.analysis.program import HandOver, UnknownProgram
 from leaktui.model.frame import Frame
@@ -26,14 +25,18 @@ class Knowing(UnknownProgram):
 
 
 def test_the_caller_of_do_owns_the_response() -> None:
-    owner = owner_of_body(client_call("main.loadUser:24", "main.handler:80", "net/http.HandlerFunc.ServeHTTP:1"), Knowing())
+    owner = owner_of_body(
+        client_call("main.loadUser:24", "main.handler:80", "net/http.HandlerFunc.ServeHTTP:1"), Knowing()
+    )
     assert owner is not None
     assert (owner.frame.function, owner.frame.line, owner.sure) == ("main.loadUser", 24, True)
 
 
 def test_thin_wrappers_hand_over_to_their_caller() -> None:
     program = Knowing(handing=("example.com/api.(*Client).get", "example.com/api.(*Client).Fetch"))
-    stack = client_call("example.com/api.(*Client).get:9", "example.com/api.(*Client).Fetch:30", "main.sync:88", "main.main:5")
+    stack = client_call(
+        "example.com/api.(*Client).get:9", "example.com/api.(*Client).Fetch:30", "main.sync:88", "main.main:5"
+    )
     owner = owner_of_body(stack, program)
     assert owner is not None
     assert (owner.frame.function, owner.frame.line) == ("main.sync", 88)
@@ -56,7 +59,10 @@ def test_a_round_tripper_that_replaces_the_body_owns_what_it_dropped() -> None:
 
 @pytest.mark.parametrize(
     "wrapper",
-    ["go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp.Get:1", "golang.org/x/oauth2.(*Transport).RoundTrip:1"],
+    [
+        "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp.Get:1",
+        "golang.org/x/oauth2.(*Transport).RoundTrip:1",
+    ],
 )
 def test_known_wrappers_never_own(wrapper: str) -> None:
     owner = owner_of_body(client_call(wrapper, "main.load:3"), Knowing())

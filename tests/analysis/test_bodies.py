@@ -14,13 +14,17 @@ STREAM = frames(
     "net/http.(*http2clientStream).writeRequest:8500", "net/http.(*http2clientStream).doRequest:8300"
 )
 STREAM_127 = frames(
-    "net/http/internal/http2.(*clientStream).writeRequest:1", "net/http/internal/http2.(*clientStream).doRequest:2"
+    "net/http/internal/http2.(*clientStream).writeRequest:1",
+    "net/http/internal/http2.(*clientStream).doRequest:2",
 )
 AWAITING = frames("net/http.(*http2ClientConn).roundTrip:8200", "main.load:3")
 
 
 def test_idle_connections_are_not_open_bodies() -> None:
-    groups = (GoroutineGroup(50, READ_LOOP_IDLE, wait_reason="IO wait"), GoroutineGroup(50, WRITE_LOOP, wait_reason="select"))
+    groups = (
+        GoroutineGroup(50, READ_LOOP_IDLE, wait_reason="IO wait"),
+        GoroutineGroup(50, WRITE_LOOP, wait_reason="select"),
+    )
     assert count_bodies(groups).open == 0
 
 

@@ -1,0 +1,159 @@
+"""Who was given which HTTP response body, and when its holder was let go: the state machine.
+
+Law: this follows what net/http does, release by release, and nothing else.
+
+HTTP/1 (net/http/transport.go, `readLoop`, Go 1.22 to 1.27; functions, never lines):
+
+    readLoop sends the response to the caller         caller asleep: readLoop wakes the caller, which
+                                                      blocked in roundTrip: that stack is the call site;
+                                                      else readLoop sleeps in select, and the caller's
+                                                      roundTrip wakes it: that stack is
+    no body (HEAD, 204, Content-Length 0, 101):       on to Peek, back to the pool, or the end
+    a body:                                           select in readLoop itself, until Close, EOF, the
+                                                      context's end or the connection's
+    a body that ended before readLoop got there:      no sleep; the caller then waits in Close or Read for
+                                                      readLoop to take note (`eofc`)
+
+HTTP/2 (h2_bundle.go; net/http/internal/http2/transport.go since 1.27; golang.org/x/net/http2): roundTrip
+starts `doRequest`, which lives until the stream is over. The response is there once the connection's
+reader has processed its headers, or the caller has left roundTrip.
+"""
+
+from __future__ import annotations
+
+from leaktui.analysis import trace_stacks as role_of
+from leaktui.analysis.trace_goroutines import BodyRecord, GoroutineRecord
+from leaktui.analysis.trace_stacks import StackBook
+from leaktui.model.trace import BodyHandoff, BodyReader
+
+# Released bodies kept one by one; more are only counted. Open ones are as many as goroutines hold them.
+MAX_RELEASED = 50_000
+# A caller's newest bodies that a read of its may belong to.
+_MAX_CANDIDATES = 8
+
+_CHANNEL_REASONS = ("chan receive", "select")
+
+
+class BodyLedger:
+    """Bodies handed over, open and released. The methods are called for events that may matter to it."""
+
+    def __init__(self, book: StackBook) -> None:
+        self.omitted = 0
+        self._book = book
+        self._bodies: list[BodyRecord] = []
+        self._released = 0
+
+    def blocked(self, goroutine: GoroutineRecord, time: int, role: int, reason: str) -> None:
+        """*goroutine* went to sleep; its previous stack is still in the record."""
+        held = goroutine.held
+        if role & role_of.IN_READ_LOOP:
+            if reason == "select":
+                if held is None:
+                    goroutine.sending = True
+                else:
+                    held.parked = True
+            elif held is not None and not held.parked:
+                if reason == "chan send":
+                    self._release(goroutine, held, time, 0)  # at eofc: the body ended before it could wait
+                else:
+                    self._drop(goroutine)
+        elif held is not None:
+            self._holder_moved(goroutine, held, time, role)
+        if goroutine.stream is not None and not role & role_of.H2_UNDER_ROUND_TRIP:
+            self._open_stream(goroutine, time)
+
+    def went_on(self, goroutine: GoroutineRecord, time: int, role: int) -> None:
+        """*goroutine*, one that is watched, did something that shows its stack."""
+        if goroutine.held is not None:
+            self._holder_moved(goroutine, goroutine.held, time, role)
+        if goroutine.stream is not None and not role & role_of.H2_UNDER_ROUND_TRIP:
+            self._open_stream(goroutine, time)
+
+    def _holder_moved(self, holder: GoroutineRecord, held: BodyRecord, time: int, role: int) -> None:
+        # An h2 holder is let go when it ends; a parked readLoop when it is unblocked.
+        if held.protocol == "HTTP/1" and not held.parked:
+            if role & role_of.AFTER_BODY:
+                self._release(holder, held, time, 0)
+            elif role & role_of.AWAITS_NEXT:
+                self._drop(holder)
+
+    def unblocked(
+        self, target: GoroutineRecord, waker: GoroutineRecord | None, time: int, stack: int, role: int
+    ) -> None:
+        """*target* was woken, by *waker* at *stack* where a goroutine did it."""
+        held = target.held
+        if held is not None:
+            if held.protocol == "HTTP/1":
+                if held.parked:
+                    self._release(target, held, time, stack)
+            else:
+                target.unblocked_ns, target.unblocker_stack = time, stack
+        elif target.sending:
+            target.sending = False
+            if waker is not None and role & role_of.IN_ROUND_TRIP:
+                self._hand_over(target, waker, time, stack)
+        if target.stream is not None and role & role_of.H2_GIVES_RESPONSE:
+            self._open_stream(target, time)
+        if waker is not None and role & role_of.IN_READ_LOOP:
+            self._woken_by_read_loop(waker, target, time)
+
+    def _woken_by_read_loop(self, holder: GoroutineRecord, caller: GoroutineRecord, time: int) -> None:
+        before = self._book.roles[caller.stack] if caller.blocked_ns else 0
+        if before & role_of.ENDS_BODY:
+            held = holder.held
+            if held is not None and not held.parked:
+                self._release(holder, held, time, caller.stack)
+        elif before & role_of.UNDER_ROUND_TRIP or not caller.stack:
+            # A caller without any stack has been waiting since before the trace: it can only be here.
+            self._hand_over(holder, caller, time, caller.stack)
+
+    def _hand_over(self, holder: GoroutineRecord, caller: GoroutineRecord, time: int, stack: int) -> None:
+        holder.held = BodyRecord(holder.goid, caller, time, stack, "HTTP/1")
+        holder.watched = True
+
+    def stream_started(
+        self, caller: GoroutineRecord, holder: GoroutineRecord, stack: int, protocol: str = "HTTP/2"
+    ) -> None:
+        """*caller* started *holder*, the goroutine of an HTTP/2 request, at *stack*."""
+        body = BodyRecord(holder.goid, caller, 0, stack, protocol)
+        holder.held = caller.stream = body
+        holder.watched = caller.watched = True
+
+    def _open_stream(self, caller: GoroutineRecord, time: int) -> None:
+        body, caller.stream = caller.stream, None
+        caller.watched = caller.held is not None
+        if body is not None and body.released_ns is None:
+            body.opened_ns = time
+            body.parked = True
+            self._note_caller(body)
+
+    def ended(self, goroutine: GoroutineRecord, time: int) -> None:
+        """*goroutine* is gone."""
+        if goroutine.stream is not None:
+            self._open_stream(goroutine, time)
+        held = goroutine.held
+        if held is None:
+            return
+        if held.protocol != "HTTP/1" and held.parked:
+            self._release(goroutine, held, goroutine.unblocked_ns or time, goroutine.unblocker_stack)
+        else:
+            if held.caller.stream is held:
+                held.caller.stream = None  # the request failed
+            self._drop(goroutine)
+
+    def _release(self, holder: GoroutineRecord, body: BodyRecord, time: int, stack: int) -> None:
+        holder.held = None
+        holder.watched = holder.stream is not None
+        body.released_ns, body.release_stack = time, stack
+        caller = body.caller
+        if caller.bodies and body in caller.bodies:
+            caller.bodies.remove(body)
+        self._released += 1
+        if self._released > MAX_RELEASED:
+            self.omitted += 1
+        else:
+            self._bodies.append(body)
+
+    def _drop(self, holder: GoroutineRecord) -> None:
+        holder.held = None
+        holder.watched = holder.stream is not None

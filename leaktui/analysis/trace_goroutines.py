@@ -1,0 +1,155 @@
+"""What is known of each goroutine while a trace is folded, and the flows of goroutines by creator.
+
+Law: a record lives as long as its goroutine, or as long as a body it was given stays open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from leaktui.analysis.trace_stacks import StackBook
+from leaktui.model.trace import GoroutineFlow
+
+
+class BodyRecord:
+    """A response body from hand-off to release. `parked` is set once the holder waited for it."""
+
+    __slots__ = (
+        "caller",
+        "holder_goid",
+        "last_read_ns",
+        "opened_ns",
+        "parked",
+        "protocol",
+        "reader",
+        "release_stack",
+        "released_ns",
+        "stack",
+    )
+
+    def __init__(self, holder_goid: int, caller: GoroutineRecord, opened_ns: int, stack: int, protocol: str):
+        self.holder_goid = holder_goid
+        self.caller = caller
+        self.opened_ns = opened_ns
+        self.stack = stack
+        self.protocol = protocol
+        self.parked = False
+        self.released_ns: int | None = None
+        self.release_stack = 0
+        self.last_read_ns: int | None = None
+        self.reader: GoroutineRecord | None = None
+
+
+class GoroutineRecord:
+    """One goroutine. `blocked_ns` is 0 while it is not blocked, -1 when it may be since before the trace."""
+
+    __slots__ = (
+        "blocked_ns",
+        "bodies",
+        "created_ns",
+        "creation",
+        "creator",
+        "early_ns",
+        "ended",
+        "flow",
+        "has_read",
+        "goid",
+        "held",
+        "opened_calls",
+        "reading",
+        "reason",
+        "sending",
+        "stack",
+        "stream",
+        "unblocked_ns",
+        "unblocker_stack",
+        "unsettled",
+        "waker",
+        "watched",
+        "woken_ns",
+    )
+
+    def __init__(self, goid: int, blocked_ns: int = -1):
+        self.goid = goid
+        self.stack = 0  # newest seen
+        self.blocked_ns = blocked_ns
+        self.reason = ""
+        self.early_ns = 0
+        self.ended = False
+        self.created_ns = 0
+        self.creation = 0  # stack
+        self.creator: GoroutineRecord | None = None
+        self.flow: FlowRecord | None = None
+        # Who woke it last over a channel.
+        self.waker: GoroutineRecord | None = None
+        self.woken_ns = 0
+        # HTTP: what it holds as readLoop or doRequest, what it was given as a caller, what it reads.
+        self.held: BodyRecord | None = None
+        self.sending = False
+        self.stream: BodyRecord | None = None
+        self.bodies: list[BodyRecord] | None = None
+        self.reading: BodyRecord | None = None
+        self.has_read = False
+        self.unblocked_ns = 0
+        self.unblocker_stack = 0
+        # System calls: opens not yet closed, and the one whose outcome its next event will show.
+        self.opened_calls: list[CallRecord] | None = None
+        self.unsettled: CallRecord | None = None
+        # Whether an event of its own with any stack at all can mean something (see trace_bodies).
+        self.watched = False
+
+
+class CallRecord:
+    """System calls at one stack that open or close descriptors."""
+
+    __slots__ = ("call", "count", "failed", "opens", "paired", "socket", "stack")
+
+    def __init__(self, stack: int, call: str, opens: bool, socket: bool | None):
+        self.stack = stack
+        self.call = call
+        self.opens = opens
+        self.socket = socket
+        self.count = 0
+        self.failed = 0
+        self.paired = 0
+
+
+class FlowRecord:
+    """Goroutines of one go statement and one entry function."""
+
+    __slots__ = ("created", "ended", "parked")
+
+    def __init__(self) -> None:
+        self.created = 0
+        self.ended = 0
+        self.parked: Counter[tuple[int, str]] = Counter()
+
+
+def goroutine_flows(
+    flows: dict[tuple[int, int], FlowRecord],
+    goroutines: dict[int, GoroutineRecord],
+    book: StackBook,
+) -> tuple[GoroutineFlow, ...]:
+    """Flows of goroutines, those that left most parked first."""
+    for goroutine in goroutines.values():
+        if goroutine.flow is not None and goroutine.blocked_ns > 0 and not goroutine.ended:
+            goroutine.flow.parked[goroutine.stack, goroutine.reason] += 1
+    result = []
+    for (creation, start), flow in flows.items():
+        stack, reason = 0, ""
+        if flow.parked:
+            # Ties go to the stack met first in the trace.
+            (stack, reason), _ = min(flow.parked.items(), key=lambda item: (-item[1], item[0]))
+        result.append(
+            GoroutineFlow(
+                creation_stack=book.stacks[creation],
+                start=book.stacks[start],
+                created=flow.created,
+                ended=flow.ended,
+                parked=sum(flow.parked.values()),
+                parked_stack=book.stacks[stack],
+                parked_reason=reason,
+            )
+        )
+    result.sort(key=lambda flow: (-flow.parked, -flow.created))
+    return tuple(result)

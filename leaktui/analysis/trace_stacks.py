@@ -1,0 +1,135 @@
+"""Stacks of a trace, numbered once for all its generations, with the part each plays in HTTP.
+
+Law: stack numbers of the trace mean something only within a generation; the numbers given here hold for
+the whole trace, and what a stack says of its goroutine is worked out once, not per event. 0 is the empty
+stack.
+"""
+
+from __future__ import annotations
+
+import re
+
+from leaktui.analysis import http_frames
+from leaktui.model.frame import Stack
+from leaktui.wire.trace import Tables
+
+# Roles, as bits. net/http/transport.go, Go 1.22 to 1.27; names only, lines move.
+IN_READ_LOOP = 1
+"""In `readLoop` itself: the select that hands the response over, the one that waits for its body, or a
+channel operation beside them."""
+AWAITS_NEXT = 2
+"""`readLoop`, asleep or reading for the next response: no body is open."""
+AFTER_BODY = 4
+"""`readLoop`, putting the connection back or draining it: the body just ended."""
+IN_ROUND_TRIP = 8
+"""In the caller's `persistConn.roundTrip` itself."""
+UNDER_ROUND_TRIP = 16
+ENDS_BODY = 32
+"""Under Close or Read of the response body, where the caller waits for `readLoop` to take note."""
+READS_BODY = 64
+H2_ASKS = 128
+"""In HTTP/2's `roundTrip` itself, which starts the stream's goroutine."""
+H2_UNDER_ROUND_TRIP = 256
+H2_GIVES_RESPONSE = 512
+"""HTTP/2's reader, handing response headers over."""
+READS_DESCRIPTORS = 1024
+"""A system call that opens or closes a descriptor, or shows that one was opened (analysis.trace_syscalls)."""
+
+_ROUND_TRIP = "net/http.(*persistConn).roundTrip"
+_NEXT = ("bufio.(*Reader).Peek", "net/http.(*persistConn).readResponse", "net/http.ReadResponse")
+_AFTER = re.compile(
+    r"^net/http\.(?:\(\*persistConn\)\.wroteRequest|\(\*Transport\)\.tryPutIdleConn|maybeDrainBody)$"
+)
+_ENDS = re.compile(r"^net/http\.\(\*bodyEOFSignal\)\.")
+_H2_GIVES = re.compile(r"http2(?:\.\(\*)?clientConnReadLoop\)\.processHeaders$")
+_DESCRIPTOR_PACKAGES = ("syscall.", "internal/syscall/unix.", "golang.org/x/sys/unix.")
+
+
+def _roles(stack: Stack) -> int:
+    roles = 0
+    functions = [frame.function for frame in stack]
+    innermost = functions[0]
+    if http_frames.READ_LOOP in functions:
+        if innermost == http_frames.READ_LOOP:
+            roles |= IN_READ_LOOP
+        elif any(function in _NEXT for function in functions):
+            roles |= AWAITS_NEXT
+        elif any(_AFTER.match(function) for function in functions):
+            roles |= AFTER_BODY
+    if _ROUND_TRIP in functions:
+        roles |= UNDER_ROUND_TRIP
+        if innermost == _ROUND_TRIP:
+            roles |= IN_ROUND_TRIP
+    if any(_ENDS.match(function) for function in functions):
+        roles |= ENDS_BODY
+    if http_frames.reads_http1_body(stack) or http_frames.reads_stream_body(stack):
+        roles |= READS_BODY
+    if http_frames.awaits_stream_response(stack):
+        roles |= H2_UNDER_ROUND_TRIP
+        if http_frames.awaits_stream_response(stack[:1]):
+            roles |= H2_ASKS
+    if any(_H2_GIVES.search(function) for function in functions):
+        roles |= H2_GIVES_RESPONSE
+    if any(function.startswith(_DESCRIPTOR_PACKAGES) for function in functions[:2]):
+        roles |= READS_DESCRIPTORS
+    return roles
+
+
+class StackBook:
+    """Stacks by number, and their roles."""
+
+    def __init__(self) -> None:
+        self.stacks: list[Stack] = [()]
+        self.roles: list[int] = [0]
+        self._numbers: dict[tuple[int, ...], int] = {(): 0}
+        self._shared: dict[tuple[int, int], int] = {}
+
+    def number(self, tables: Tables, stack_id: int) -> int:
+        """The trace-wide number of a generation's stack; raises DecodeError when it lacks it."""
+        key = tables.stack_key(stack_id)
+        number = self._numbers.get(key)
+        if number is None:
+            stack = tables.stack(stack_id)
+            number = self._numbers[key] = len(self.stacks)
+            self.stacks.append(stack)
+            self.roles.append(_roles(stack))
+        return number
+
+    def shared_frames(self, first: int, second: int) -> int:
+        """How many functions two stacks have in common, from the outermost inwards."""
+        key = (first, second)
+        count = self._shared.get(key)
+        if count is None:
+            count = 0
+            for one, other in zip(reversed(self.stacks[first]), reversed(self.stacks[second]), strict=False):
+                if one.function != other.function:
+                    break
+                count += 1
+            if len(self._shared) < 1 << 16:
+                self._shared[key] = count
+        return count
+
+
+class Numbers(dict[int, int]):
+    """A generation's stack ids to trace-wide numbers, filled as they are met."""
+
+    def __init__(self, book: StackBook, tables: Tables) -> None:
+        super().__init__()
+        self._book = book
+        self._tables = tables
+
+    def __missing__(self, stack_id: int) -> int:
+        number = self[stack_id] = self._book.number(self._tables, stack_id)
+        return number
+
+
+class Reasons(dict[int, str]):
+    """A generation's string ids to texts, filled as they are met."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def __missing__(self, string_id: int) -> str:
+        text = self[string_id] = self._tables.string(string_id)
+        return text

@@ -67,8 +67,7 @@ class Investigation:
         self._assessment = EMPTY
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._tracing_since: float | None = None
-        self._tracing_until = 0.0
+        self._was_tracing = False
         self._traces_ordered = 0
         self._traces_ended = 0.0
         self._forced_gcs = 0
@@ -105,7 +104,7 @@ class Investigation:
     @property
     def tracing(self) -> bool:
         """Whether an execution trace is under way."""
-        return self._tracing_since is not None
+        return self.session.is_under_way(Want.TRACE)
 
     def set_baseline(self) -> None:
         """From now on the deltas of rows count from this moment."""
@@ -116,28 +115,22 @@ class Investigation:
         """Order an execution trace; False when none can be taken or one is under way."""
         if self.tracing or not self.session.offers(Want.TRACE):
             return False
-        self._tracing_since = time.monotonic()
-        self._tracing_until = self._tracing_since + seconds * 3 + 20
         self._traces_ordered += 1
-        if self.session.order({Want.TRACE}, trace_seconds=seconds):
-            return True
-        self._tracing_since = None
-        return False
+        self._was_tracing = True
+        return self.session.order({Want.TRACE}, trace_seconds=seconds)
 
     # -- analysis ------------------------------------------------------------------------------
 
     def _on_event(self, event: SessionEvent) -> None:
         if isinstance(event, SnapshotTaken):
             self._wake.set()
-        elif isinstance(event, ProgressMade):
-            if event.fraction == 1.0 and self._tracing_since is not None:
-                self._tracing_since = None
-                self._traces_ended = time.monotonic()
-                # The dump right after a trace ties its goroutines to what they hold.
-                self.session.order({Want.GOROUTINES})
+        elif isinstance(event, ProgressMade) and self._was_tracing and not self.tracing:
+            self._was_tracing = False
+            self._traces_ended = time.monotonic()
+            # The dump right after a trace ties its goroutines to what they hold.
+            self.session.order({Want.GOROUTINES})
             self._wake.set()
         elif isinstance(event, TargetExited):
-            self._tracing_since = None
             self._wake.set()
         self._listener(event)
 
@@ -176,11 +169,12 @@ class Investigation:
     def _order_what_helps(self) -> None:
         """Order the next light look that may settle what is open."""
         now = time.monotonic()
-        if self._tracing_since is not None:
-            if now > self._tracing_until:
-                self._tracing_since = None
-            return
-        if self.session.exited is not None or self._assessment.settled or self.session.probing:
+        if (
+            self.tracing
+            or self.session.exited is not None
+            or self._assessment.settled
+            or self.session.probing
+        ):
             return
         if self.session.allow_pauses and self._forced_gcs < self.elapsed_seconds / 4:
             self._forced_gcs += 1

@@ -77,6 +77,7 @@ class Session:
         self._lanes: list[Lane] = []
         self._long_lanes: dict[str, Lane] = {}
         self._trace_seconds = 0.0
+        self._under_way: set[Want] = set()
         self._closed = False
         self.exited: str | None = None
 
@@ -105,7 +106,7 @@ class Session:
         offered = set(capability.gives)
         cadence = {want: pace for want, pace in self._cadence.items() if want.value in offered}
         lane = Lane(engine, cadence, self._fold, self._fail, allow_pauses=self.allow_pauses)
-        long_lane = Lane(engine, {}, self._fold, self._fail, allow_pauses=self.allow_pauses)
+        long_lane = Lane(engine, {}, self._fold, self._fail, self._finish, allow_pauses=self.allow_pauses)
         with self._lock:
             if self._closed:
                 return
@@ -146,11 +147,24 @@ class Session:
                 if want.value in self._capabilities[lane.engine.name].gives and (want in _LONG) == is_long
             }
             if offered:
+                if is_long:
+                    with self._lock:
+                        self._under_way |= offered
                 lane.order(
                     Request(frozenset(offered), trace_seconds=trace_seconds, allow_pauses=self.allow_pauses)
                 )
                 asked = True
         return asked
+
+    def _finish(self, request: Request) -> None:
+        with self._lock:
+            self._under_way -= request.wants
+        self._listener(ProgressMade("", "", 1.0))
+
+    def is_under_way(self, want: Want) -> bool:
+        """Whether a long capture that was ordered has not ended yet."""
+        with self._lock:
+            return want in self._under_way
 
     def offers(self, want: Want) -> bool:
         """Whether some usable engine gives *want*."""
@@ -207,8 +221,6 @@ class Session:
             snapshot = _with_source(snapshot, source)
             self._snapshot = snapshot
         self.history.add(snapshot)
-        if isinstance(fact, TraceSeen):
-            self._listener(ProgressMade(engine.name, "execution trace read", 1.0))
         self._listener(SnapshotTaken(snapshot))
 
     def _fail(self, engine: Engine, error: Exception) -> None:
@@ -223,7 +235,6 @@ class Session:
                 self._set_source(Source(engine.name, SourceState.FAILED, str(error)))
                 self._listener(TargetExited(str(error)))
             return
-        self._listener(ProgressMade(engine.name, str(error), 1.0))
         remedy = getattr(error, "remedy", "")
         self._set_source(Source(engine.name, SourceState.FAILED, str(error), remedy=remedy))
 

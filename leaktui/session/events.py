@@ -16,7 +16,7 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class ProgressMade:
-    """A long capture goes on. `fraction` is 0..1, None when its end is not known; 1.0 ends it."""
+    """A long capture goes on. `fraction` is 0..1, None when its end is not known; 1.0 ends it, well or not."""
 
     source: str
     text: str

@@ -29,6 +29,7 @@ class Lane:
         cadence: Mapping[Want, float],
         on_fact: Callable[[Engine, Fact], None],
         on_failure: Callable[[Engine, Exception], None],
+        on_done: Callable[[Request], None] = lambda request: None,
         *,
         allow_pauses: bool = False,
     ) -> None:
@@ -36,6 +37,7 @@ class Lane:
         self._cadence = dict(cadence)
         self._on_fact = on_fact
         self._on_failure = on_failure
+        self._on_done = on_done
         self._allow_pauses = allow_pauses
         self._orders: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -93,6 +95,7 @@ class Lane:
                 failures = 0
             except TargetGone as error:
                 self._on_failure(self.engine, error)
+                self._on_done(request)
                 return
             except LeaktuiError as error:
                 failures += 1
@@ -103,6 +106,7 @@ class Lane:
                 self._on_failure(
                     self.engine, LeaktuiError(f"{type(error).__name__} in {self.engine.name}: {what}")
                 )
+            self._on_done(request)
             took = time.monotonic() - began
             now = time.monotonic()
             for want in request.wants & self._due.keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from leaktui.analysis.attribution import Shares, owner_of_body, user_chain
 from leaktui.analysis.program import HandOver, UnknownProgram
 from leaktui.model.frame import Frame

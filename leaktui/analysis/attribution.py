@@ -1,9 +1,9 @@
 """Which line? From a stack to the call that owns what was opened there.
 
 Law (DESIGN §4): the standard library and known wrappers never own; a function that hands the response to
-its caller does not own it; a RoundTripper that replaces the body owns the one it dropped. Where it cannot
-be known whether a function hands over, the share of unclosed bodies at each frame decides, and the answer
-says so.
+its caller does not own it, unless it drops it on another path while its caller closes; a RoundTripper that
+replaces the body owns the one it dropped. Where it cannot be known whether a function hands over, the
+share of unclosed bodies at each frame decides, and the answer says so.
 """
 
 from __future__ import annotations
@@ -13,35 +13,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis import http_frames
-from leaktui.analysis.program import HandOver, Program
+from leaktui.analysis.program import HandOver, Program, ResponseStep
 from leaktui.model.frame import Frame, Stack
+
+_ChainKey = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """The owner of something opened at a stack.
 
-    `index` is the owner's place in the stack; `sure` is False where a frame further out may own it just
-    as well; `reason` says, in a sentence, how the owner was told from the frames around it.
+    `index` is the owner's place in the stack; `sure` is False where another frame may own it just as
+    well; `reason` says, in a sentence, how the owner was told from the frames around it. `exits` are the
+    places where the owner leaves with the body open, as far as its machine code shows them.
     """
 
     frame: Frame
     index: int
     sure: bool
     reason: str = ""
+    exits: tuple[Frame, ...] = ()
+    replaces: bool = False
 
 
 class Shares:
-    """How many of the things opened through a chain of calls were left open."""
+    """How many of the bodies opened through a chain of calls were left open."""
 
     def __init__(self) -> None:
-        self._opened: Counter[tuple[tuple[str, int], ...]] = Counter()
-        self._left: Counter[tuple[tuple[str, int], ...]] = Counter()
-        self._leaking_callers: dict[tuple[tuple[str, int], ...], set[tuple[str, int]]] = {}
+        self._opened: Counter[_ChainKey] = Counter()
+        self._left: Counter[_ChainKey] = Counter()
+        self._leaking_callers: dict[_ChainKey, set[tuple[str, int]]] = {}
 
     def add(self, chain: Sequence[Frame], left_open: bool) -> None:
         """Count one opening through *chain* (innermost user frame first)."""
-        key: tuple[tuple[str, int], ...] = ()
+        key: _ChainKey = ()
         for frame in chain:
             if left_open and key:
                 self._leaking_callers.setdefault(key, set()).add(http_frames.frame_key(frame))
@@ -49,10 +54,10 @@ class Shares:
             self._opened[key] += 1
             self._left[key] += left_open
 
-    def share(self, chain: Sequence[Frame]) -> tuple[int, int]:
-        """(left open, opened) through exactly this chain and further out."""
+    def share(self, chain: Sequence[Frame]) -> float:
+        """Share of the bodies opened through exactly this chain that were left open."""
         key = tuple(http_frames.frame_key(frame) for frame in chain)
-        return self._left[key], self._opened[key]
+        return self._left[key] / self._opened[key] if self._opened[key] else 0.0
 
     def leaking_callers(self, chain: Sequence[Frame]) -> int:
         """Through how many different callers of this chain bodies were left open."""
@@ -87,58 +92,78 @@ def round_trippers(stack: Stack, program: Program) -> list[tuple[int, Frame]]:
 
 def owner_of_body(stack: Stack, program: Program, shares: Shares | None = None) -> Attribution | None:
     """The call that owns the response opened at the top of *stack*; None without a user frame."""
+    dropped: Attribution | None = None
     for index, frame in round_trippers(stack, program):
-        if program.replaces_body(frame):
-            return Attribution(frame, index, True, "it replaces the body and drops the one it got")
+        for step in program.follow_response(stack, index)[:1]:
+            if step.replaces:
+                reason = "it replaces the body and drops the one it got"
+                return Attribution(frame, index, True, reason, step.exits, replaces=True)
+            if step.exits and dropped is None:
+                dropped = Attribution(
+                    frame, index, True, "it drops the response on one of its paths", step.exits
+                )
     chain = user_chain(stack, program)
     if not chain:
-        return None
-    handed = 0
-    position = 0
-    while position < len(chain):
-        index, frame = chain[position]
-        answer = program.hands_over(frame)
-        if answer is HandOver.NO:
-            reason = "the functions below it hand the response to their caller" if handed else ""
-            return Attribution(frame, index, True, reason)
-        if answer is HandOver.UNKNOWN:
-            break
-        handed += 1
-        position += 1
-    if position == len(chain):
-        # Everything up to the goroutine's start claims to hand over: the outermost one has the last word.
-        index, frame = chain[-1]
-        return Attribution(frame, index, False, "no caller further out was seen")
-    return _by_share(chain[position:], chain, shares)
+        return dropped
+    steps = program.follow_response(stack, chain[0][0])
+    if not steps:
+        return _by_share(chain, 0, shares)
+    return _by_steps(stack, steps, chain, dropped, shares)
 
 
-def _by_share(
-    open_chain: list[tuple[int, Frame]], chain: list[tuple[int, Frame]], shares: Shares | None
+def _by_steps(
+    stack: Stack,
+    steps: Sequence[ResponseStep],
+    chain: list[tuple[int, Frame]],
+    dropped: Attribution | None,
+    shares: Shares | None,
 ) -> Attribution:
-    """The first frame at which the share of unclosed bodies stops growing on the way out."""
+    """The owner by what each function does with the response, innermost first."""
+    for step in steps[:-1]:
+        if step.exits and dropped is None:
+            reason = "it hands the response on, but drops it on another path"
+            dropped = Attribution(stack[step.index], step.index, True, reason, step.exits)
+    last = steps[-1]
+    keeper = stack[last.index]
+    if last.hands_over is HandOver.NO:
+        if dropped is not None and last.closes:
+            return dropped
+        reason = "the functions below it hand the response to their caller" if len(steps) > 1 else ""
+        return Attribution(keeper, last.index, dropped is None, reason, last.exits, replaces=last.replaces)
+    if last.hands_over is HandOver.YES:
+        outer = [index for index, _ in chain if index > last.index]
+        if not outer:
+            # It hands over to nobody on the stack: a goroutine's own function, or a callback of the library.
+            return dropped or Attribution(keeper, last.index, False, "who gets it was not seen", last.exits)
+    position = next((place for place, (index, _) in enumerate(chain) if index >= last.index), len(chain) - 1)
+    if last.hands_over is HandOver.YES:
+        position = min(position + 1, len(chain) - 1)
+    return _by_share(chain, position, shares)
+
+
+def _by_share(chain: list[tuple[int, Frame]], skipped: int, shares: Shares | None) -> Attribution:
+    """The first frame at which the share of unclosed bodies stops growing on the way out.
+
+    *skipped* frames of *chain* are known to hand over and are passed by.
+    """
     frames = [frame for _, frame in chain]
-    skipped = len(chain) - len(open_chain)
-    index, frame = open_chain[0]
-    if len(open_chain) == 1:
+    index, frame = chain[skipped]
+    if len(chain) == skipped + 1:
         return Attribution(frame, index, True)
+    uncertain = Attribution(frame, index, False, "it may hand the response to its caller")
     if shares is None:
-        return Attribution(frame, index, False, "it may hand the response to its caller")
-    ratios = []
-    for depth in range(skipped + 1, len(frames) + 1):
-        left, opened = shares.share(frames[:depth])
-        ratios.append(left / opened if opened else 0.0)
+        return uncertain
+    ratios = [shares.share(frames[:depth]) for depth in range(skipped + 1, len(frames) + 1)]
     best = max(ratios)
-    for offset, ratio in enumerate(ratios):
-        if ratio >= 0.9 * best:
-            index, frame = open_chain[offset]
-            if offset:
-                return Attribution(
-                    frame, index, True, "through other callers of the same function bodies do get closed"
-                )
-            if shares.leaking_callers(frames[: skipped + 1]) > 1:
-                return Attribution(frame, index, True, "bodies are left open whoever calls it")
-            return Attribution(frame, index, False, "it may hand the response to its caller")
-    raise AssertionError("unreachable: the largest ratio is among them")
+    offset = next(place for place, ratio in enumerate(ratios) if ratio >= 0.9 * best)
+    if offset:
+        index, frame = chain[skipped + offset]
+        return Attribution(
+            frame, index, best >= 0.9, "through other callers of the same function bodies do get closed"
+        )
+    if shares.leaking_callers(frames[: skipped + 1]) > 1:
+        return Attribution(frame, index, True, "bodies are left open whoever calls it")
+    return uncertain
 
 
 def innermost_user_frame(stack: Stack, program: Program) -> tuple[int, Frame] | None:

@@ -25,7 +25,7 @@ from leaktui.text import format_duration, format_rate, short_function
 LEAST_GAIN = 3
 _OLD_MINUTES = 2
 _CLIENT_CALLS = (
-    "net/http.(*Client).Do",
+    "net/http.(*Client).do",
     "net/http.(*Client).Get",
     "net/http.(*Client).Post",
     "net/http.(*Client).PostForm",
@@ -161,6 +161,11 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
                 "trace", f"{tally.released} others opened at the same line were released: a path forgets it"
             )
         )
+    for exit_ in attribution.exits[:3]:
+        file = exit_.file.rpartition("/")[2]
+        evidence.append(
+            Evidence("binary", f"{short_function(exit_.function)} leaves at {file}:{exit_.line} without closing it")
+        )
     if attribution.reason:
         evidence.append(Evidence("binary", f"{where} is named because {attribution.reason}"))
     if tally.busy:
@@ -189,7 +194,7 @@ def _callers(tally: OwnerTally) -> str:
 
 
 def _advice(tally: OwnerTally) -> str:
-    if "replaces the body" in tally.attribution.reason:
+    if tally.attribution.replaces:
         return "Close the body you got before you put another in its place, or close both in the new body's Close."
     if tally.released:
         return (

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from leaktui.model.frame import Frame
+from leaktui.model.frame import Frame, Stack
 from leaktui.text import package_of
 
 
 class HandOver(Enum):
-    """Whether a function hands the response it obtained to its caller, and how that is known."""
+    """Whether a function hands the response it obtained to its caller."""
 
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStep:
+    """What one function of a stack does with the response its call returned.
+
+    `index` is the place in the stack of the frame meant. `exits` are the places where it leaves (or asks
+    again) with the body open; `closes` is True when it closes it on every other path. `replaces` means
+    that it puts another body in its place and forgets the first. `known_from` says how it is known.
+    """
+
+    index: int
+    hands_over: HandOver
+    exits: tuple[Frame, ...] = ()
+    closes: bool = False
+    replaces: bool = False
+    known_from: str = ""
 
 
 class Program(Protocol):
@@ -28,16 +46,15 @@ class Program(Protocol):
         """Whether *function* belongs to the module the program was built from."""
         ...
 
-    def hands_over(self, frame: Frame) -> HandOver:
-        """Whether the function of *frame* returns the response (or its body) it got from this call."""
-        ...
+    def follow_response(self, stack: Stack, first: int) -> tuple[ResponseStep, ...]:
+        """Follow a response from the user frame `stack[first]` outwards, as far as it is handed on.
 
-    def replaces_body(self, frame: Frame) -> bool | None:
-        """Whether the function of *frame* puts another body into the response; None where unknown."""
+        The last step is the first one that does not surely hand over. Empty when nothing is known.
+        """
         ...
 
     def call_sites(self, functions: tuple[str, ...]) -> tuple[Frame, ...]:
-        """User call sites of *functions* in the executable, as far as they can be found."""
+        """User call sites of *functions* in the executable, the most suspicious first."""
         ...
 
 
@@ -54,11 +71,8 @@ class UnknownProgram:
     def is_main_module(self, function: str) -> bool:
         return package_of(function) == "main"
 
-    def hands_over(self, frame: Frame) -> HandOver:
-        return HandOver.UNKNOWN
-
-    def replaces_body(self, frame: Frame) -> bool | None:
-        return None
+    def follow_response(self, stack: Stack, first: int) -> tuple[ResponseStep, ...]:
+        return ()
 
     def call_sites(self, functions: tuple[str, ...]) -> tuple[Frame, ...]:
         return ()

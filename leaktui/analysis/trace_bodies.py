@@ -21,17 +21,16 @@ reader has processed its headers, or the caller has left roundTrip.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from leaktui.analysis import trace_stacks as role_of
 from leaktui.analysis.trace_goroutines import BodyRecord, GoroutineRecord
+from leaktui.analysis.trace_readers import Readers
 from leaktui.analysis.trace_stacks import StackBook
-from leaktui.model.trace import BodyHandoff, BodyReader
+from leaktui.model.trace import BodyHandoff
 
 # Released bodies kept one by one; more are only counted. Open ones are as many as goroutines hold them.
 MAX_RELEASED = 50_000
-# A caller's newest bodies that a read of its may belong to.
-_MAX_CANDIDATES = 8
-
-_CHANNEL_REASONS = ("chan receive", "select")
 
 
 class BodyLedger:
@@ -43,27 +42,20 @@ class BodyLedger:
         self._bodies: list[BodyRecord] = []
         self._released = 0
 
-    def blocked(self, goroutine: GoroutineRecord, time: int, role: int, reason: str) -> None:
-        """*goroutine* went to sleep; its previous stack is still in the record."""
-        held = goroutine.held
-        if role & role_of.IN_READ_LOOP:
-            if reason == "select":
-                if held is None:
-                    goroutine.sending = True
-                else:
-                    held.parked = True
-            elif held is not None and not held.parked:
-                if reason == "chan send":
-                    self._release(goroutine, held, time, 0)  # at eofc: the body ended before it could wait
-                else:
-                    self._drop(goroutine)
-        elif held is not None:
-            self._holder_moved(goroutine, held, time, role)
-        if goroutine.stream is not None and not role & role_of.H2_UNDER_ROUND_TRIP:
-            self._open_stream(goroutine, time)
+    def blocked(self, goroutine: GoroutineRecord, time: int, role: int) -> None:
+        """*goroutine* goes to sleep at a stack that plays *role*."""
+        if role & role_of.READ_LOOP_SELECTS:
+            held = goroutine.held
+            if held is None:
+                goroutine.sending = True
+            elif not held.parked:
+                held.parked = True
+                _give(held)
+        else:
+            self.went_on(goroutine, time, role)
 
     def went_on(self, goroutine: GoroutineRecord, time: int, role: int) -> None:
-        """*goroutine*, one that is watched, did something that shows its stack."""
+        """*goroutine* does something at a stack that plays *role*."""
         if goroutine.held is not None:
             self._holder_moved(goroutine, goroutine.held, time, role)
         if goroutine.stream is not None and not role & role_of.H2_UNDER_ROUND_TRIP:
@@ -72,7 +64,7 @@ class BodyLedger:
     def _holder_moved(self, holder: GoroutineRecord, held: BodyRecord, time: int, role: int) -> None:
         # An h2 holder is let go when it ends; a parked readLoop when it is unblocked.
         if held.protocol == "HTTP/1" and not held.parked:
-            if role & role_of.AFTER_BODY:
+            if role & (role_of.AFTER_BODY | role_of.READ_LOOP_NOTES_END):
                 self._release(holder, held, time, 0)
             elif role & role_of.AWAITS_NEXT:
                 self._drop(holder)
@@ -90,21 +82,23 @@ class BodyLedger:
                 target.unblocked_ns, target.unblocker_stack = time, stack
         elif target.sending:
             target.sending = False
-            if waker is not None and role & role_of.IN_ROUND_TRIP:
+            if waker is not None and role & role_of.ROUND_TRIP_SELECTS:
                 self._hand_over(target, waker, time, stack)
         if target.stream is not None and role & role_of.H2_GIVES_RESPONSE:
             self._open_stream(target, time)
-        if waker is not None and role & role_of.IN_READ_LOOP:
-            self._woken_by_read_loop(waker, target, time)
+        if waker is not None:
+            if role & role_of.READ_LOOP_SELECTS:
+                self._response_sent(waker, target, time)
+            elif role & role_of.READ_LOOP_NOTES_END or role & role_of.AFTER_BODY:
+                held = waker.held
+                if held is not None and held.protocol == "HTTP/1" and not held.parked:
+                    # Whoever closed it, or read it to its end, waited for this, at that stack.
+                    ender = target.stack if role & role_of.READ_LOOP_NOTES_END else 0
+                    self._release(waker, held, time, ender)
 
-    def _woken_by_read_loop(self, holder: GoroutineRecord, caller: GoroutineRecord, time: int) -> None:
-        before = self._book.roles[caller.stack] if caller.blocked_ns else 0
-        if before & role_of.ENDS_BODY:
-            held = holder.held
-            if held is not None and not held.parked:
-                self._release(holder, held, time, caller.stack)
-        elif before & role_of.UNDER_ROUND_TRIP or not caller.stack:
-            # A caller without any stack has been waiting since before the trace: it can only be here.
+    def _response_sent(self, holder: GoroutineRecord, caller: GoroutineRecord, time: int) -> None:
+        # A caller without any stack has been waiting since before the trace: it can only be there.
+        if not caller.stack or self._book.roles[caller.stack] & role_of.UNDER_ROUND_TRIP:
             self._hand_over(holder, caller, time, caller.stack)
 
     def _hand_over(self, holder: GoroutineRecord, caller: GoroutineRecord, time: int, stack: int) -> None:
@@ -125,7 +119,7 @@ class BodyLedger:
         if body is not None and body.released_ns is None:
             body.opened_ns = time
             body.parked = True
-            self._note_caller(body)
+            _give(body)
 
     def ended(self, goroutine: GoroutineRecord, time: int) -> None:
         """*goroutine* is gone."""
@@ -157,3 +151,35 @@ class BodyLedger:
     def _drop(self, holder: GoroutineRecord) -> None:
         holder.held = None
         holder.watched = holder.stream is not None
+
+    def handoffs(self, goroutines: Iterable[GoroutineRecord], readers: Readers) -> tuple[BodyHandoff, ...]:
+        """Every body handed over, oldest first; *goroutines* are those alive at the end."""
+        bodies = self._bodies + [
+            goroutine.held for goroutine in goroutines if goroutine.held is not None and goroutine.held.parked
+        ]
+        bodies.sort(key=lambda body: (body.opened_ns, body.holder_goid))
+        return tuple(self._handoff(body, readers) for body in bodies)
+
+    def _handoff(self, body: BodyRecord, readers: Readers) -> BodyHandoff:
+        caller, stacks = body.caller, self._book.stacks
+        reader = readers.of(body)
+        return BodyHandoff(
+            holder_goid=body.holder_goid,
+            caller_goid=caller.goid,
+            opened_ns=body.opened_ns,
+            stack=stacks[body.stack],
+            protocol=body.protocol,
+            released_ns=body.released_ns,
+            release_stack=stacks[body.release_stack],
+            caller_alive=not caller.ended,
+            caller_reading=reader is caller,
+            caller_stack=stacks[caller.stack],
+            last_read_ns=body.last_read_ns,
+            reader_goid=reader.goid if reader is not None else None,
+        )
+
+
+def _give(body: BodyRecord) -> None:
+    if body.caller.bodies is None:
+        body.caller.bodies = []
+    body.caller.bodies.append(body)

@@ -21,6 +21,7 @@ class BodyRecord:
         "opened_ns",
         "parked",
         "protocol",
+        "read_stack",
         "reader",
         "release_stack",
         "released_ns",
@@ -37,6 +38,7 @@ class BodyRecord:
         self.released_ns: int | None = None
         self.release_stack = 0
         self.last_read_ns: int | None = None
+        self.read_stack = 0
         self.reader: GoroutineRecord | None = None
 
 
@@ -52,8 +54,11 @@ class GoroutineRecord:
         "early_ns",
         "ended",
         "flow",
-        "has_read",
+        "given_ns",
+        "giver",
+        "giver_stack",
         "goid",
+        "has_read",
         "held",
         "opened_calls",
         "reading",
@@ -64,9 +69,7 @@ class GoroutineRecord:
         "unblocked_ns",
         "unblocker_stack",
         "unsettled",
-        "waker",
         "watched",
-        "woken_ns",
     )
 
     def __init__(self, goid: int, blocked_ns: int = -1):
@@ -80,9 +83,10 @@ class GoroutineRecord:
         self.creation = 0  # stack
         self.creator: GoroutineRecord | None = None
         self.flow: FlowRecord | None = None
-        # Who woke it last over a channel.
-        self.waker: GoroutineRecord | None = None
-        self.woken_ns = 0
+        # Who sent it something over a channel last, as far as one of both waited for it.
+        self.giver: GoroutineRecord | None = None
+        self.given_ns = 0
+        self.giver_stack = 0
         # HTTP: what it holds as readLoop or doRequest, what it was given as a caller, what it reads.
         self.held: BodyRecord | None = None
         self.sending = False

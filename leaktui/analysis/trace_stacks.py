@@ -13,34 +13,42 @@ from leaktui.analysis import http_frames
 from leaktui.model.frame import Stack
 from leaktui.wire.trace import Tables
 
-# Roles, as bits. net/http/transport.go, Go 1.22 to 1.27; names only, lines move.
-IN_READ_LOOP = 1
-"""In `readLoop` itself: the select that hands the response over, the one that waits for its body, or a
-channel operation beside them."""
-AWAITS_NEXT = 2
+# Roles, as bits. net/http/transport.go, Go 1.22 to 1.27; names only, lines move. Traces of all these
+# releases keep the runtime's channel function as innermost frame of a channel operation, none for close().
+READ_LOOP_SELECTS = 1
+"""A select of `readLoop` itself: handing the response over, or waiting for the end of its body."""
+READ_LOOP_NOTES_END = 2
+"""`readLoop` tells who closed or finished the body that it took note, by a send or by close(eofc)."""
+AWAITS_NEXT = 4
 """`readLoop`, asleep or reading for the next response: no body is open."""
-AFTER_BODY = 4
+AFTER_BODY = 8
 """`readLoop`, putting the connection back or draining it: the body just ended."""
-IN_ROUND_TRIP = 8
-"""In the caller's `persistConn.roundTrip` itself."""
+ROUND_TRIP_SELECTS = 2048
+"""The select of the caller's `persistConn.roundTrip` itself."""
 UNDER_ROUND_TRIP = 16
-ENDS_BODY = 32
-"""Under Close or Read of the response body, where the caller waits for `readLoop` to take note."""
 READS_BODY = 64
 H2_ASKS = 128
 """In HTTP/2's `roundTrip` itself, which starts the stream's goroutine."""
 H2_UNDER_ROUND_TRIP = 256
 H2_GIVES_RESPONSE = 512
 """HTTP/2's reader, handing response headers over."""
+SENDS = 4096
+"""A channel operation that gave something away, or may have (a select)."""
 READS_DESCRIPTORS = 1024
 """A system call that opens or closes a descriptor, or shows that one was opened (analysis.trace_syscalls)."""
 
 _ROUND_TRIP = "net/http.(*persistConn).roundTrip"
+_SELECT = "runtime.selectgo"
+_SENDING = (_SELECT, "runtime.chansend1")
+_CHANNEL_ROLES = {
+    _SELECT: READ_LOOP_SELECTS,
+    "runtime.chansend1": READ_LOOP_NOTES_END,
+    "runtime.chanrecv1": AWAITS_NEXT,
+}
 _NEXT = ("bufio.(*Reader).Peek", "net/http.(*persistConn).readResponse", "net/http.ReadResponse")
 _AFTER = re.compile(
-    r"^net/http\.(?:\(\*persistConn\)\.wroteRequest|\(\*Transport\)\.tryPutIdleConn|maybeDrainBody)$"
+    r"^net/http\.(?:\(\*persistConn\)\.wroteRequest|\(\*Transport\)\.tryPutIdleConn|maybeDrainBody|\(\*(?:persistConn|Transport)\)\.cancelRequest)$"
 )
-_ENDS = re.compile(r"^net/http\.\(\*bodyEOFSignal\)\.")
 _H2_GIVES = re.compile(r"http2(?:\.\(\*)?clientConnReadLoop\)\.processHeaders$")
 _DESCRIPTOR_PACKAGES = ("syscall.", "internal/syscall/unix.", "golang.org/x/sys/unix.")
 
@@ -49,19 +57,22 @@ def _roles(stack: Stack) -> int:
     roles = 0
     functions = [frame.function for frame in stack]
     innermost = functions[0]
+    caller = functions[1] if len(functions) > 1 else ""
+    if innermost in _SENDING:
+        roles |= SENDS
     if http_frames.READ_LOOP in functions:
-        if innermost == http_frames.READ_LOOP:
-            roles |= IN_READ_LOOP
+        if caller == http_frames.READ_LOOP and innermost in _CHANNEL_ROLES:
+            roles |= _CHANNEL_ROLES[innermost]
+        elif innermost == http_frames.READ_LOOP:
+            roles |= READ_LOOP_NOTES_END
         elif any(function in _NEXT for function in functions):
             roles |= AWAITS_NEXT
         elif any(_AFTER.match(function) for function in functions):
             roles |= AFTER_BODY
     if _ROUND_TRIP in functions:
         roles |= UNDER_ROUND_TRIP
-        if innermost == _ROUND_TRIP:
-            roles |= IN_ROUND_TRIP
-    if any(_ENDS.match(function) for function in functions):
-        roles |= ENDS_BODY
+        if innermost == _SELECT and caller == _ROUND_TRIP:
+            roles |= ROUND_TRIP_SELECTS
     if http_frames.reads_http1_body(stack) or http_frames.reads_stream_body(stack):
         roles |= READS_BODY
     if http_frames.awaits_stream_response(stack):
@@ -108,6 +119,11 @@ class StackBook:
             if len(self._shared) < 1 << 16:
                 self._shared[key] = count
         return count
+
+    def asker_depth(self, number: int) -> int:
+        """Frames of a request's stack from the outermost to the one that called into the HTTP client."""
+        stack = self.stacks[number]
+        return len(stack) - 1 - http_frames.outermost_client_frame(stack)
 
 
 class Numbers(dict[int, int]):

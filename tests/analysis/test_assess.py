@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from leaktui.analysis.assess import Watch, assess
-from leaktui.analysis.program import HandOver, UnknownProgram
+from leaktui.analysis.program import HandOver, ResponseStep, UnknownProgram
 from leaktui.model.capability import Source, SourceState
 from leaktui.model.finding import Confidence, LeakKind, Verdict
-from leaktui.model.frame import Frame
+from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.process import FdEntry, FdKind, Socket
 from leaktui.model.profile import AllocSite
@@ -24,8 +24,8 @@ OWNER = "main.loadUser:24"
 class OwnersKeep(UnknownProgram):
     """A program in which no function hands a response to its caller."""
 
-    def hands_over(self, frame: Frame) -> HandOver:
-        return HandOver.NO
+    def follow_response(self, stack: Stack, first: int) -> tuple[ResponseStep, ...]:
+        return (ResponseStep(first, HandOver.NO),)
 
 
 def hand_offs(leaked: int, closed: int, caller: str = OWNER) -> tuple[BodyHandoff, ...]:

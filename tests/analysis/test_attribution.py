@@ -5,24 +5,43 @@ from __future__ import annotations
 import pytest
 
 from leaktui.analysis.attribution import Shares, owner_of_body, user_chain
-from leaktui.analysis.program import HandOver, UnknownProgram
-from leaktui.model.frame import Frame
+from leaktui.analysis.program import HandOver, ResponseStep, UnknownProgram
+from leaktui.model.frame import Frame, Stack
 
 from .stacks import client_call
 
 
 class Knowing(UnknownProgram):
-    """A program of which it is known which functions hand over and which replace the body."""
+    """A program of which it is known which functions hand over, which drop, and which replace the body."""
 
-    def __init__(self, handing: tuple[str, ...] = (), replacing: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, handing: tuple[str, ...] = (), replacing: tuple[str, ...] = (), dropping: tuple[str, ...] = ()
+    ) -> None:
         self._handing = handing
         self._replacing = replacing
+        self._dropping = dropping
 
-    def hands_over(self, frame: Frame) -> HandOver:
-        return HandOver.YES if frame.function in self._handing else HandOver.NO
-
-    def replaces_body(self, frame: Frame) -> bool | None:
-        return frame.function in self._replacing
+    def follow_response(self, stack: Stack, first: int) -> tuple[ResponseStep, ...]:
+        steps = []
+        for index in range(first, len(stack)):
+            function = stack[index].function
+            if self.is_stdlib(function):
+                continue
+            over = function in self._handing
+            exits = (Frame(function, "/src/x.go", 99),) if function in self._dropping else ()
+            closes = not exits and "leak" not in function
+            steps.append(
+                ResponseStep(
+                    index,
+                    HandOver.YES if over else HandOver.NO,
+                    exits,
+                    closes=closes,
+                    replaces=function in self._replacing,
+                )
+            )
+            if not over:
+                break
+        return tuple(steps)
 
 
 def test_the_caller_of_do_owns_the_response() -> None:
@@ -114,3 +133,18 @@ class TestShares:
 
 def test_a_stack_of_the_library_alone_has_no_owner() -> None:
     assert owner_of_body(client_call("net/http.HandlerFunc.ServeHTTP:1"), Knowing()) is None
+
+
+def test_a_wrapper_that_drops_the_response_while_its_caller_closes_is_the_owner() -> None:
+    program = Knowing(handing=("main.(*api).do",), dropping=("main.(*api).do",))
+    owner = owner_of_body(client_call("main.(*api).do:9", "main.list:21"), program)
+    assert owner is not None
+    assert (owner.frame.function, owner.sure) == ("main.(*api).do", True)
+    assert owner.exits[0].line == 99
+
+
+def test_a_caller_that_leaks_too_is_named_but_not_for_sure() -> None:
+    program = Knowing(handing=("main.(*api).do",), dropping=("main.(*api).do",))
+    owner = owner_of_body(client_call("main.(*api).do:9", "main.leakList:21"), program)
+    assert owner is not None
+    assert (owner.frame.function, owner.sure) == ("main.leakList", False)

@@ -1,0 +1,258 @@
+"""From the events of an execution trace to its `TraceSummary`.
+
+Law: one pass in order of time, memory bounded by what lives at one moment and by distinct stacks, not by
+the length of the trace. Each question has a module of its own (`trace_bodies`, `trace_readers`,
+`trace_syscalls`, `trace_blocks`, `trace_goroutines`); here the events are dealt out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leaktui.analysis import trace_stacks as role_of
+from leaktui.analysis.trace_blocks import BlockTimes
+from leaktui.analysis.trace_bodies import BodyLedger
+from leaktui.analysis.trace_goroutines import FlowRecord, GoroutineRecord, goroutine_flows
+from leaktui.analysis.trace_readers import Readers
+from leaktui.analysis.trace_stacks import Numbers, Reasons, StackBook
+from leaktui.analysis.trace_syscalls import DescriptorCalls
+from leaktui.errors import DecodeError
+from leaktui.model.trace import HeapPoint, TraceSummary
+from leaktui.wire.trace import MAX_TRACE_BYTES, Event, Generation, TraceDecoder
+from leaktui.wire.trace import events as ev
+
+_MAX_HEAP_POINTS = 100_000
+# Clocks of different threads may disagree by a few ticks: a goroutine can seem to be woken before it
+# sleeps. If it then goes to sleep within this many nanoseconds, it was.
+_SKEW_NS = 20_000
+
+
+class TraceFold:
+    """Generations in order, one after the other, by `add`; the summary of all of them by `summary`."""
+
+    def __init__(self) -> None:
+        self._book = StackBook()
+        self._goroutines: dict[int, GoroutineRecord] = {}
+        self._flows: dict[tuple[int, int], FlowRecord] = {}
+        self._bodies = BodyLedger(self._book)
+        self._readers = Readers(self._book)
+        self._calls = DescriptorCalls(self._book)
+        self._blocks = BlockTimes()
+        self._heap: list[HeapPoint] = []
+        self._live_bytes = 0
+        self._gc_began: int | None = None
+        self._gc_ns = 0
+        self._gc_cycles = 0
+        self._events = 0
+        self._start: int | None = None
+        self._end = 0
+
+    def add(self, generation: Generation) -> None:
+        """Fold the next generation in; raises DecodeError where its bytes are damaged."""
+        numbers = Numbers(self._book, generation.tables)
+        reasons = Reasons(generation.tables)
+        for window in generation.windows():
+            if self._start is None:
+                self._start = window[0][0]
+            self._end = max(self._end, window[-1][0])
+            self._deal(window, numbers, reasons)
+        self._events += sum(generation.counts.values())
+
+    def _deal(self, window: list[Event], numbers: Numbers, reasons: Reasons) -> None:
+        goroutines, roles = self._goroutines, self._book.roles
+        meet = self._meet
+        for time, kind, goid, first, second, third in window:
+            if kind == ev.GO_BLOCK:
+                stack = numbers[second]
+                role = roles[stack]
+                goroutine = goroutines.get(goid) or meet(goid, 0)
+                reason = reasons[first]
+                if role or goroutine.watched or goroutine.unsettled is not None:
+                    self._seen(goroutine, time, stack, role)
+                    self._bodies.blocked(goroutine, time, role)
+                goroutine.blocked_ns = time
+                goroutine.reason = reason
+                goroutine.stack = stack
+                if goroutine.early_ns:
+                    if time - goroutine.early_ns < _SKEW_NS:
+                        goroutine.blocked_ns = 0
+                    goroutine.early_ns = 0
+            elif kind == ev.GO_UNBLOCK:
+                stack = numbers[second]
+                role = roles[stack]
+                goroutine = goroutines.get(first) or meet(first, -1)
+                blocked = goroutine.blocked_ns
+                waker = goroutines.get(goid) if goid else None
+                if role or goroutine.held is not None or goroutine.sending:
+                    if waker is None and goid:
+                        waker = meet(goid, 0)
+                    self._bodies.unblocked(goroutine, waker, time, stack, role)
+                if waker is not None:
+                    if goroutine.reason == "chan send" and blocked:
+                        waker.giver, waker.given_ns, waker.giver_stack = goroutine, time, goroutine.stack
+                    elif role & role_of.SENDS:
+                        goroutine.giver, goroutine.given_ns, goroutine.giver_stack = waker, time, stack
+                if blocked > 0:
+                    self._blocks.add(goroutine.reason, goroutine.stack, time - blocked)
+                elif not blocked:
+                    goroutine.early_ns = time
+                goroutine.blocked_ns = 0
+            elif kind == ev.GO_SYSCALL_BEGIN or kind == ev.GO_STOP:
+                stack = numbers[first if kind == ev.GO_SYSCALL_BEGIN else second]
+                role = roles[stack]
+                goroutine = goroutines.get(goid) or meet(goid, 0)
+                if role or goroutine.watched or goroutine.unsettled is not None:
+                    if kind == ev.GO_SYSCALL_BEGIN:
+                        self._seen(goroutine, time, stack, role)
+                        if role & role_of.READS_DESCRIPTORS:
+                            self._calls.called(goroutine, stack)
+                    self._bodies.went_on(goroutine, time, role)
+                goroutine.stack = stack
+            elif kind == ev.HEAP_ALLOC:
+                self._live_bytes = first
+            elif kind == ev.GO_CREATE or kind == ev.GO_CREATE_BLOCKED:
+                self._created(
+                    time, goid, first, numbers[second], numbers[third], kind == ev.GO_CREATE_BLOCKED
+                )
+            elif kind == ev.GO_DESTROY:
+                self._ended(goid, time)
+            elif kind == ev.GO_STATUS:
+                if goid not in goroutines and first == ev.WAITING:
+                    goroutine = meet(goid, -1)
+                    goroutine.stack = numbers[second]
+            elif kind == ev.GO_SWITCH or kind == ev.GO_SWITCH_DESTROY:
+                # Coroutines (iter.Pull, Go 1.23): the one sleeps while the other runs.
+                if kind == ev.GO_SWITCH_DESTROY:
+                    self._ended(goid, time)
+                elif goid:
+                    (goroutines.get(goid) or meet(goid, 0)).blocked_ns = -1
+                (goroutines.get(first) or meet(first, 0)).blocked_ns = 0
+            elif kind == ev.GC_BEGIN:
+                self._gc_began = time
+            elif kind == ev.GC_END:
+                self._collected(time)
+
+    def _meet(self, goid: int, blocked_ns: int) -> GoroutineRecord:
+        goroutine = self._goroutines[goid] = GoroutineRecord(goid, blocked_ns)
+        return goroutine
+
+    def _seen(self, goroutine: GoroutineRecord, time: int, stack: int, role: int) -> None:
+        if goroutine.unsettled is not None:
+            self._calls.settle(goroutine, stack)
+        if role & role_of.READS_BODY:
+            self._readers.read(goroutine, time, stack)
+
+    def _created(self, time: int, creator_id: int, goid: int, start: int, stack: int, blocked: bool) -> None:
+        creator = self._goroutines.get(creator_id)
+        if creator is None and creator_id:
+            creator = self._meet(creator_id, 0)
+        goroutine = self._meet(goid, -1 if blocked else 0)
+        goroutine.creator, goroutine.created_ns, goroutine.creation = creator, time, stack
+        flow = self._flows.get((stack, start))
+        if flow is None:
+            flow = self._flows[stack, start] = FlowRecord()
+        flow.created += 1
+        goroutine.flow = flow
+        role = self._book.roles[stack]
+        if creator is not None:
+            if creator.watched:
+                self._bodies.went_on(creator, time, role)
+            if role & role_of.H2_ASKS:
+                self._bodies.stream_started(creator, goroutine, stack)
+
+    def _ended(self, goid: int, time: int) -> None:
+        goroutine = self._goroutines.pop(goid, None)
+        if goroutine is None:
+            return
+        goroutine.ended = True
+        goroutine.blocked_ns = 0
+        if goroutine.flow is not None:
+            goroutine.flow.ended += 1
+        self._bodies.ended(goroutine, time)
+        # The record may outlive the goroutine in an open body; it must not keep others alive.
+        goroutine.creator = goroutine.giver = goroutine.reading = goroutine.opened_calls = None
+
+    def _collected(self, time: int) -> None:
+        self._gc_cycles += 1
+        if self._gc_began is not None:
+            self._gc_ns += time - self._gc_began
+            self._gc_began = None
+        # The newest HeapAlloc is the one of mark termination, with the world stopped: the bytes that were
+        # marked (runtime.gcMark: gcController.resetLive). The first one after it counts new spans too.
+        if self._live_bytes and len(self._heap) < _MAX_HEAP_POINTS:
+            self._heap.append(HeapPoint(time, self._live_bytes))
+
+    def summary(self, format_version: str, *, truncated: bool = False) -> TraceSummary:
+        """What all generations added so far tell."""
+        start = self._start or 0
+        alive = self._goroutines.values()
+        return TraceSummary(
+            go_version=format_version,
+            duration_ns=max(0, self._end - start),
+            events=self._events,
+            handoffs=self._bodies.handoffs(alive, self._readers),
+            goroutines=goroutine_flows(self._flows, self._goroutines, self._book),
+            syscalls=self._calls.flows(),
+            heap=tuple(self._heap),
+            gc_cycles=self._gc_cycles,
+            truncated=truncated,
+            start_ns=start,
+            end_ns=self._end,
+            omitted_handoffs=self._bodies.omitted,
+            body_readers=self._readers.all(alive),
+            blocks=self._blocks.stats(alive, self._book),
+            gc_ns=self._gc_ns,
+        )
+
+
+class TraceSummarizer:
+    """An execution trace, as its bytes arrive, to its summary.
+
+    `feed` raises DecodeError (LimitExceeded) when the bytes are damaged; `finish` still gives what was
+    whole before that, marked as truncated, and raises Truncated when nothing was.
+    """
+
+    def __init__(self, max_bytes: int = MAX_TRACE_BYTES) -> None:
+        self._decoder = TraceDecoder(max_bytes)
+        self._fold = TraceFold()
+        self._folded = 0
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes fed so far."""
+        return self._decoder.received_bytes
+
+    @property
+    def generations(self) -> int:
+        """Generations (about a second each) folded so far."""
+        return self._folded
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the trace."""
+        self._add(self._decoder.feed(data))
+
+    def finish(self) -> TraceSummary:
+        """The summary of everything that arrived whole."""
+        self._add(self._decoder.finish())
+        return self._fold.summary(self._decoder.format_version, truncated=self._decoder.truncated)
+
+    def _add(self, generations: list[Generation]) -> None:
+        for generation in generations:
+            try:
+                self._fold.add(generation)
+            except DecodeError:
+                self._decoder.truncated = True
+                raise
+            self._folded += 1
+
+
+def summarize_trace(chunks: Iterable[bytes], *, max_bytes: int = MAX_TRACE_BYTES) -> TraceSummary:
+    """The summary of a whole trace, given in pieces of any size.
+
+    Raises DecodeError for anything that is no sound execution trace, Truncated when it ends before its
+    first generation is complete, LimitExceeded beyond *max_bytes*.
+    """
+    summarizer = TraceSummarizer(max_bytes)
+    for chunk in chunks:
+        summarizer.feed(chunk)
+    return summarizer.finish()

@@ -164,7 +164,9 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
     for exit_ in attribution.exits[:3]:
         file = exit_.file.rpartition("/")[2]
         evidence.append(
-            Evidence("binary", f"{short_function(exit_.function)} leaves at {file}:{exit_.line} without closing it")
+            Evidence(
+                "binary", f"{short_function(exit_.function)} leaves at {file}:{exit_.line} without closing it"
+            )
         )
     if attribution.reason:
         evidence.append(Evidence("binary", f"{where} is named because {attribution.reason}"))

@@ -8,13 +8,15 @@ was not complete; and is unknown where neither says.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from functools import cached_property
 
 from leaktui.analysis.program import HandOver, ResponseStep
 from leaktui.binary.callsites import CallSite, find_call_sites
 from leaktui.binary.executable import Executable
+from leaktui.binary.flow.use import ResponseUse, Verdict
 from leaktui.binary.packages import PackageMap
-from leaktui.binary.response_flow import ResponseFlow, StackUse, Verdict
+from leaktui.binary.response_flow import ResponseFlow, StackUse
 from leaktui.errors import LeaktuiError
 from leaktui.model.frame import Frame, Stack
 
@@ -111,32 +113,36 @@ class ExecutableProgram:
             index += len(names)
         return found
 
-    def _step(self, start: int, use: StackUse, stack: Stack, first: int) -> ResponseStep:
-        handed = use.handed_over
+    def _step(self, start: int, stack_use: StackUse, stack: Stack, first: int) -> ResponseStep:
+        use, handed = stack_use.use, stack_use.handed_over
+        if handed is None and not use.possible_results and (use.closes_body or use.defers_close):
+            # Not every path could be followed, but who closes the body himself keeps it.
+            handed = False
         hands_over = HandOver.UNKNOWN if handed is None else HandOver.YES if handed else HandOver.NO
-        index = start + use.owner if use.owner is not None else max(start, first)
-        if use.owner is None and handed:
-            index = start + len(use.frames) - 1
-        while index < min(len(stack), start + len(use.frames)) - 1 and self.is_stdlib(stack[index].function):
+        end = min(len(stack), start + len(stack_use.frames))
+        if stack_use.owner is not None:
+            index = start + stack_use.owner
+        else:
+            index = end - 1 if handed else max(start, first)
+        while index < end - 1 and self.is_stdlib(stack[index].function):
             index += 1
         return ResponseStep(
             index=index,
             hands_over=hands_over,
-            exits=self._lines(use.use.unclosed_exits) if use.use.complete else (),
-            closes=use.use.complete and use.use.verdict is Verdict.CLOSED,
-            replaces=use.use.drops_replaced_body,
+            exits=tuple(self._user_lines(use)) if use.complete else (),
+            closes=use.complete and use.verdict is Verdict.CLOSED,
+            replaces=use.drops_replaced_body,
             known_from="machine code",
         )
 
-    def _lines(self, pcs: tuple[int, ...]) -> tuple[Frame, ...]:
-        """The user lines of *pcs*, each once."""
-        lines: dict[tuple[str, int], Frame] = {}
-        for pc in pcs:
-            frames = self._executable.frames_at(pc, return_address=False)
-            frame = next((item for item in frames if not self.is_stdlib(item.function)), None)
-            if frame is not None:
-                lines.setdefault((frame.file, frame.line), frame)
-        return tuple(lines.values())
+    def _user_lines(self, use: ResponseUse) -> Iterator[Frame]:
+        """Where *use* leaves with the body open: the program's own lines, each once."""
+        seen = set()
+        for exit_ in use.unclosed_exits:
+            frame = exit_.place.frame
+            if not self.is_stdlib(frame.function) and (frame.file, frame.line) not in seen:
+                seen.add((frame.file, frame.line))
+                yield frame
 
     def _by_signature(self, stack: Stack, after: int) -> tuple[ResponseStep, ...]:
         """Steps from the results of the functions further out, as DWARF tells them."""

@@ -7,16 +7,31 @@ nothing against every opener, so that nobody is blamed for what another function
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.attribution import innermost_user_frame
 from leaktui.analysis.program import Program
 from leaktui.model.frame import Frame, Stack
+from leaktui.model.process import FdKind
 from leaktui.model.trace import SyscallFlow, TraceSummary
 
-_FILE_CALLS = ("open", "openat", "openat2", "creat", "fcntl", "pipe2", "memfd_create")
-_SOCKET_CALLS = ("connect", "listen", "accept", "accept4", "socket", "bind")
+_KINDS = {
+    "open": FdKind.FILE,
+    "openat": FdKind.FILE,
+    "openat2": FdKind.FILE,
+    "creat": FdKind.FILE,
+    "pipe2": FdKind.PIPE,
+    "connect": FdKind.SOCKET,
+    "listen": FdKind.SOCKET,
+    "accept": FdKind.SOCKET,
+    "accept4": FdKind.SOCKET,
+    "socket": FdKind.SOCKET,
+}
+
+# The goroutine that runs finalizers (to Go 1.24) and cleanups (since): runtime/mfinal.go, mcleanup.go.
+_COLLECTOR = ("runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +40,47 @@ class OpenerTally:
 
     owner: Frame
     stack: Stack
-    is_file: bool
+    kind: FdKind
     opened: int
     closed: int
     seconds: float
+
+    @property
+    def left_open(self) -> int:
+        return self.opened - self.closed
 
 
 def tally_openers(traces: Sequence[TraceSummary], program: Program) -> list[OpenerTally]:
     """Owner lines that open descriptors, those that leave most of them open first."""
     seconds = sum(trace.duration_ns for trace in traces) / 1e9
-    openers: dict[tuple[Frame, bool], _Calls] = {}
-    strays = {True: 0, False: 0}
-    closes: dict[tuple[str, bool], int] = {}
+    openers: dict[tuple[Frame, FdKind], _Calls] = {}
+    closes: Counter[tuple[str, bool]] = Counter()
     for trace in traces:
         for flow in trace.syscalls:
             found = innermost_user_frame(flow.stack, program)
-            is_file = not _is_socket(flow)
             if flow.call == "close":
-                name = found[1].function if found else ""
-                closes[name, is_file] = closes.get((name, is_file), 0) + flow.count - flow.paired
-            elif found is not None and flow.call in (*_FILE_CALLS, *_SOCKET_CALLS):
+                # What the garbage collector closes, its opener has forgotten.
+                if not any(frame.function in _COLLECTOR for frame in flow.stack):
+                    name = found[1].function if found else ""
+                    closes[name, _is_socket(flow)] += flow.count - flow.paired
+            elif found is not None and flow.call in _KINDS:
                 index, frame = found
-                key = (Frame(frame.function, frame.file, frame.line), is_file)
+                key = (Frame(frame.function, frame.file, frame.line), _KINDS[flow.call])
                 calls = openers.setdefault(key, _Calls(flow.stack[index:]))
                 calls.opened += flow.count - flow.failed
                 calls.paired += flow.paired
-    functions = {(frame.function, is_file) for frame, is_file in openers}
-    for (name, is_file), count in closes.items():
-        if (name, is_file) not in functions:
-            strays[is_file] += count
+    functions = {(frame.function, kind is FdKind.SOCKET) for frame, kind in openers}
+    strays: Counter[bool] = Counter()
+    for (name, is_socket), count in closes.items():
+        if (name, is_socket) not in functions:
+            strays[is_socket] += count
     tallies = []
-    for (frame, is_file), calls in openers.items():
-        own = closes.get((frame.function, is_file), 0)
-        closed = min(calls.opened, calls.paired + own + strays[is_file])
-        tallies.append(OpenerTally(frame, calls.stack, is_file, calls.opened, closed, seconds))
-    tallies.sort(key=lambda tally: (-(tally.opened - tally.closed), -tally.opened))
+    for (frame, kind), calls in openers.items():
+        is_socket = kind is FdKind.SOCKET
+        others = closes[frame.function, is_socket] + strays[is_socket]
+        closed = min(calls.opened, calls.paired + others)
+        tallies.append(OpenerTally(frame, calls.stack, kind, calls.opened, closed, seconds))
+    tallies.sort(key=lambda tally: (-tally.left_open, -tally.opened))
     return tallies
 
 
@@ -71,4 +92,4 @@ class _Calls:
 
 
 def _is_socket(flow: SyscallFlow) -> bool:
-    return flow.call in _SOCKET_CALLS or any(frame.function.startswith("net.") for frame in flow.stack)
+    return any(frame.function.startswith("net.") for frame in flow.stack)

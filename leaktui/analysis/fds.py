@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from leaktui.analysis.growth import rises, theil_sen
 from leaktui.analysis.series import captures, series_by_key
@@ -16,6 +17,8 @@ from leaktui.model.process import FdEntry, FdKind
 from leaktui.model.snapshot import Snapshot
 
 LEAST_GAIN = 4
+# So many must be opened and not closed at once before a coming and going is worth a word.
+_LEAST_INFLOW = 24
 _DIGITS = re.compile(r"\d+")
 
 FILE_KINDS = (FdKind.FILE, FdKind.DIRECTORY, FdKind.DEVICE)
@@ -23,7 +26,7 @@ FILE_KINDS = (FdKind.FILE, FdKind.DIRECTORY, FdKind.DEVICE)
 
 @dataclass(frozen=True, slots=True)
 class RisingFds:
-    """Descriptors of one kind that rise in number."""
+    """Descriptors of one kind that rise in number, or (`steady` False) rise and are taken back by a GC."""
 
     kind: FdKind
     count: int
@@ -32,6 +35,7 @@ class RisingFds:
     seconds: float
     examples: tuple[str, ...]
     seconds_to_limit: float | None
+    steady: bool = True
 
 
 def pattern_of(entry: FdEntry) -> str:
@@ -81,28 +85,36 @@ def rising_fds(snapshots: Sequence[Snapshot]) -> list[RisingFds]:
     taken = captures(snapshots, lambda item: item.fds, lambda item: item.fds_time)
     if len(taken) < 4:
         return []
-    series = series_by_key([(time, [(entry.kind, 1.0) for entry in fds]) for time, fds in taken])
+    series = series_by_key([(time, [(_family(entry.kind), 1.0) for entry in fds]) for time, fds in taken])
     limit = _limit(snapshots)
     first = {entry.target for entry in taken[0][1]}
     found = []
     for kind, points in series.items():
         slope = rises(points, least_gain=LEAST_GAIN)
-        if slope is None:
+        inflow = sum(max(0.0, later[1] - earlier[1]) for earlier, later in pairwise(points))
+        seconds = points[-1][0] - points[0][0]
+        if slope is None and inflow < _LEAST_INFLOW:
             continue
         examples: dict[str, None] = {}
         for entry in taken[-1][1]:
-            if entry.kind is kind and entry.target not in first:
+            if _family(entry.kind) is kind and entry.target not in first:
                 examples.setdefault(pattern_of(entry))
         found.append(
             RisingFds(
                 kind=kind,
                 count=round(points[-1][1]),
-                gain=round(points[-1][1] - points[0][1]),
-                per_minute=slope.per_minute,
-                seconds=slope.seconds,
+                gain=round(points[-1][1] - points[0][1]) if slope else round(inflow),
+                per_minute=slope.per_minute if slope else inflow / seconds * 60,
+                seconds=seconds,
                 examples=tuple(examples)[:3],
                 seconds_to_limit=_to_limit(slope, len(taken[-1][1]), limit),
+                steady=slope is not None,
             )
         )
-    found.sort(key=lambda item: -item.per_minute)
+    found.sort(key=lambda item: (not item.steady, -item.per_minute))
     return found
+
+
+def _family(kind: FdKind) -> FdKind:
+    """Files, directories and devices are opened by the same calls and count as one."""
+    return FdKind.FILE if kind in FILE_KINDS else kind

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from leaktui.analysis import http_frames
 from leaktui.analysis.fd_openers import OpenerTally
-from leaktui.analysis.fds import FILE_KINDS, RisingFds
+from leaktui.analysis.fds import RisingFds
 from leaktui.analysis.goroutines import RisingGroup, blocks
 from leaktui.analysis.heap import RisingSite
 from leaktui.analysis.program import Program
@@ -128,66 +128,74 @@ def _block_advice(group: RisingGroup) -> str:
 def fd_suspects(
     rising: Iterable[RisingFds], openers: Sequence[OpenerTally], program: Program
 ) -> list[Finding]:
-    """A finding per kind of descriptor that rises, with its opener where a trace shows one."""
+    """A finding per kind of descriptor that rises, with its opener where a trace shows one.
+
+    Descriptors that come and go are a finding only when their opener closes none of them himself: then
+    the garbage collector does, when it happens to run.
+    """
     findings = []
     for fds in rising:
         if fds.kind in (FdKind.EPOLL, FdKind.EVENT):
             continue
-        is_file = fds.kind in FILE_KINDS
         fitting = [
             tally
             for tally in openers
-            if tally.is_file == is_file and tally.opened - tally.closed >= max(2, 0.1 * tally.opened)
+            if tally.kind is fds.kind
+            and tally.left_open >= max(2, 0.1 * tally.opened)
+            and not program.is_stdlib(tally.owner.function)
         ]
-        evidence = [_fd_growth(fds)]
-        owner = fitting[0] if fitting else None
-        rate_fits = (
-            owner is not None and (owner.opened - owner.closed) >= 0.4 * fds.per_minute / 60 * owner.seconds
-        )
-        if owner is not None and not program.is_stdlib(owner.owner.function):
-            sure = rate_fits and (
-                len(fitting) == 1
-                or fitting[1].opened - fitting[1].closed < 0.3 * (owner.opened - owner.closed)
-            )
-            evidence.append(
-                Evidence(
-                    "trace",
-                    f"{short_function(owner.owner.function)} opened {owner.opened} and closed {owner.closed}"
-                    f" in {owner.seconds:.0f} s of tracing",
-                )
-            )
-            findings.append(
-                Finding(
-                    kind=LeakKind.FD,
-                    confidence=Confidence.LIKELY if sure else Confidence.POSSIBLE,
-                    function=owner.owner.function,
-                    location=owner.owner,
-                    stack=owner.stack,
-                    count=fds.count,
-                    growth_per_minute=fds.per_minute,
-                    evidence=tuple(evidence),
-                    advice="Close what this call opens on every path: `defer f.Close()` right after the error check.",
-                    candidates=tuple(tally.owner for tally in fitting[1:6]),
-                )
-            )
+        if fds.steady:
+            findings.append(_opened_by(fds, fitting) if fitting else _opened_by_someone(fds, program))
         else:
-            candidates = program.call_sites(_OPEN_CALLS)
-            evidence.append(Evidence("trace", "no call that opens them was seen while tracing"))
-            findings.append(
-                Finding(
-                    kind=LeakKind.FD,
-                    confidence=Confidence.POSSIBLE,
-                    function="",
-                    location=None,
-                    stack=(),
-                    count=fds.count,
-                    growth_per_minute=fds.per_minute,
-                    evidence=tuple(evidence),
-                    advice="Look through the candidates for a path without Close.",
-                    candidates=candidates,
-                )
-            )
+            forgotten = [item for item in fitting if item.closed <= 0.1 * item.opened and item.left_open >= 8]
+            if forgotten:
+                findings.append(_opened_by(fds, forgotten))
     return findings
+
+
+def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:
+    owner, rest = fitting[0], fitting[1:]
+    explains = owner.left_open >= 0.4 * fds.per_minute / 60 * owner.seconds
+    alone = not rest or rest[0].left_open < 0.3 * owner.left_open
+    evidence = [
+        _fd_growth(fds),
+        Evidence(
+            "trace",
+            f"{short_function(owner.owner.function)} opened {owner.opened} and closed {owner.closed}"
+            f" in {owner.seconds:.0f} s of tracing",
+        ),
+    ]
+    if not fds.steady:
+        evidence.append(
+            Evidence("trace", "only the garbage collector closes them, whenever it happens to run")
+        )
+    return Finding(
+        kind=LeakKind.FD,
+        confidence=Confidence.LIKELY if explains and alone else Confidence.POSSIBLE,
+        function=owner.owner.function,
+        location=owner.owner,
+        stack=owner.stack,
+        count=fds.count,
+        growth_per_minute=fds.per_minute,
+        evidence=tuple(evidence),
+        advice="Close what this call opens on every path: a deferred Close right after the error check.",
+        candidates=tuple(tally.owner for tally in rest[:5]),
+    )
+
+
+def _opened_by_someone(fds: RisingFds, program: Program) -> Finding:
+    return Finding(
+        kind=LeakKind.FD,
+        confidence=Confidence.POSSIBLE,
+        function="",
+        location=None,
+        stack=(),
+        count=fds.count,
+        growth_per_minute=fds.per_minute,
+        evidence=(_fd_growth(fds), Evidence("trace", "no call that leaves them open was seen while tracing")),
+        advice="Look through the candidates for a path without Close.",
+        candidates=program.call_sites(_OPEN_CALLS),
+    )
 
 
 def _fd_growth(fds: RisingFds) -> Evidence:

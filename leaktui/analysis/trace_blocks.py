@@ -14,6 +14,7 @@ from leaktui.analysis.trace_stacks import StackBook
 from leaktui.model.trace import BlockStat
 
 _MAX_SAMPLES = 1 << 14
+_MAX_DURATION_NS = 1 << 62
 
 
 class _Blocks:
@@ -36,6 +37,7 @@ class BlockTimes:
 
     def add(self, reason: str, stack: int, duration_ns: int) -> None:
         """A goroutine was blocked for *duration_ns* at *stack*."""
+        duration_ns = min(max(duration_ns, 0), _MAX_DURATION_NS)  # a damaged trace may say anything
         blocks = self._blocks.get((reason, stack))
         if blocks is None:
             blocks = self._blocks[reason, stack] = _Blocks()

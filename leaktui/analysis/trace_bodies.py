@@ -4,19 +4,19 @@ Law: this follows what net/http does, release by release, and nothing else.
 
 HTTP/1 (net/http/transport.go, `readLoop`, Go 1.22 to 1.27; functions, never lines):
 
-    readLoop sends the response to the caller         caller asleep: readLoop wakes the caller, which
-                                                      blocked in roundTrip: that stack is the call site;
-                                                      else readLoop sleeps in select, and the caller's
-                                                      roundTrip wakes it: that stack is
-    no body (HEAD, 204, Content-Length 0, 101):       on to Peek, back to the pool, or the end
-    a body:                                           select in readLoop itself, until Close, EOF, the
-                                                      context's end or the connection's
-    a body that ended before readLoop got there:      no sleep; the caller then waits in Close or Read for
-                                                      readLoop to take note (`eofc`)
+    the response is sent      the caller sleeps in roundTrip and readLoop wakes it: where it slept is the
+                              call site; or readLoop sleeps in select until the caller's roundTrip wakes
+                              it: that stack is
+    then, no body             (HEAD, 204, Content-Length 0, 101) on to Peek, or the end
+    or a body                 select in readLoop itself, until Close, EOF, the end of the context or of the
+                              connection
+    one that ended already    no sleep; whoever ended it waits in Close or Read for readLoop to take note
+                              (`eofc`), or readLoop goes on to put the connection back
 
 HTTP/2 (h2_bundle.go; net/http/internal/http2/transport.go since 1.27; golang.org/x/net/http2): roundTrip
-starts `doRequest`, which lives until the stream is over. The response is there once the connection's
-reader has processed its headers, or the caller has left roundTrip.
+starts `doRequest`, which lives until the stream is over: closed, cancelled, or sent to its end by the
+peer. The response is there once the connection's reader has processed its headers, or the caller has left
+roundTrip. Responses without body count as bodies that end at once; they cannot be told apart.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class BodyLedger:
         if waker is not None:
             if role & role_of.READ_LOOP_SELECTS:
                 self._response_sent(waker, target, time)
-            elif role & role_of.READ_LOOP_NOTES_END or role & role_of.AFTER_BODY:
+            elif role & (role_of.READ_LOOP_NOTES_END | role_of.AFTER_BODY):
                 held = waker.held
                 if held is not None and held.protocol == "HTTP/1" and not held.parked:
                     # Whoever closed it, or read it to its end, waited for this, at that stack.
@@ -105,11 +105,9 @@ class BodyLedger:
         holder.held = BodyRecord(holder.goid, caller, time, stack, "HTTP/1")
         holder.watched = True
 
-    def stream_started(
-        self, caller: GoroutineRecord, holder: GoroutineRecord, stack: int, protocol: str = "HTTP/2"
-    ) -> None:
+    def stream_started(self, caller: GoroutineRecord, holder: GoroutineRecord, stack: int) -> None:
         """*caller* started *holder*, the goroutine of an HTTP/2 request, at *stack*."""
-        body = BodyRecord(holder.goid, caller, 0, stack, protocol)
+        body = BodyRecord(holder.goid, caller, 0, stack, "HTTP/2")
         holder.held = caller.stream = body
         holder.watched = caller.watched = True
 

@@ -104,12 +104,16 @@ class GoroutineRecord:
 
 
 class CallRecord:
-    """System calls at one stack that open or close descriptors."""
+    """System calls at one stack that open or close descriptors.
 
-    __slots__ = ("call", "count", "failed", "opens", "paired", "socket", "stack")
+    `asker_depth` counts frames from the outermost to the one that asked the library for it.
+    """
 
-    def __init__(self, stack: int, call: str, opens: bool, socket: bool | None):
+    __slots__ = ("asker_depth", "call", "count", "failed", "opens", "paired", "socket", "stack")
+
+    def __init__(self, stack: int, asker_depth: int, call: str, opens: bool, socket: bool | None):
         self.stack = stack
+        self.asker_depth = asker_depth
         self.call = call
         self.opens = opens
         self.socket = socket

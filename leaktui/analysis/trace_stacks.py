@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 
 from leaktui.analysis import http_frames
+from leaktui.errors import LimitExceeded
 from leaktui.model.frame import Stack
 from leaktui.wire.trace import Tables
+
+MAX_STACKS = 1 << 19
 
 # Roles, as bits. net/http/transport.go, Go 1.22 to 1.27; names only, lines move. Traces of all these
 # releases keep the runtime's channel function as innermost frame of a channel operation, none for close().
@@ -22,20 +25,25 @@ READ_LOOP_NOTES_END = 2
 AWAITS_NEXT = 4
 """`readLoop`, asleep or reading for the next response: no body is open."""
 AFTER_BODY = 8
-"""`readLoop`, putting the connection back or draining it: the body just ended."""
-ROUND_TRIP_SELECTS = 2048
-"""The select of the caller's `persistConn.roundTrip` itself."""
+"""`readLoop`, putting the connection back, draining or cancelling it: the body just ended."""
 UNDER_ROUND_TRIP = 16
+"""Within the caller's `persistConn.roundTrip`."""
+ROUND_TRIP_SELECTS = 32
+"""The select of `persistConn.roundTrip` itself."""
 READS_BODY = 64
-H2_ASKS = 128
+"""Within Read of a response body, HTTP/1 or HTTP/2."""
+H2_UNDER_ROUND_TRIP = 128
+"""Within HTTP/2's `roundTrip`."""
+H2_ASKS = 256
 """In HTTP/2's `roundTrip` itself, which starts the stream's goroutine."""
-H2_UNDER_ROUND_TRIP = 256
 H2_GIVES_RESPONSE = 512
 """HTTP/2's reader, handing response headers over."""
-SENDS = 4096
+USES_DESCRIPTORS = 1024
+"""In a system call of the packages that open and close descriptors (see analysis.trace_syscalls)."""
+SENDS = 2048
 """A channel operation that gave something away, or may have (a select)."""
-READS_DESCRIPTORS = 1024
-"""A system call that opens or closes a descriptor, or shows that one was opened (analysis.trace_syscalls)."""
+ACTS = SENDS - 1
+"""Roles that concern a goroutine's own state; `SENDS` only says something of whom it woke."""
 
 _ROUND_TRIP = "net/http.(*persistConn).roundTrip"
 _SELECT = "runtime.selectgo"
@@ -46,8 +54,12 @@ _CHANNEL_ROLES = {
     "runtime.chanrecv1": AWAITS_NEXT,
 }
 _NEXT = ("bufio.(*Reader).Peek", "net/http.(*persistConn).readResponse", "net/http.ReadResponse")
-_AFTER = re.compile(
-    r"^net/http\.(?:\(\*persistConn\)\.wroteRequest|\(\*Transport\)\.tryPutIdleConn|maybeDrainBody|\(\*(?:persistConn|Transport)\)\.cancelRequest)$"
+_AFTER = (
+    "net/http.(*persistConn).wroteRequest",
+    "net/http.(*persistConn).cancelRequest",
+    "net/http.(*Transport).cancelRequest",
+    "net/http.(*Transport).tryPutIdleConn",
+    "net/http.maybeDrainBody",
 )
 _H2_GIVES = re.compile(r"http2(?:\.\(\*)?clientConnReadLoop\)\.processHeaders$")
 _DESCRIPTOR_PACKAGES = ("syscall.", "internal/syscall/unix.", "golang.org/x/sys/unix.")
@@ -67,7 +79,7 @@ def _roles(stack: Stack) -> int:
             roles |= READ_LOOP_NOTES_END
         elif any(function in _NEXT for function in functions):
             roles |= AWAITS_NEXT
-        elif any(_AFTER.match(function) for function in functions):
+        elif any(function in _AFTER for function in functions):
             roles |= AFTER_BODY
     if _ROUND_TRIP in functions:
         roles |= UNDER_ROUND_TRIP
@@ -82,7 +94,7 @@ def _roles(stack: Stack) -> int:
     if any(_H2_GIVES.search(function) for function in functions):
         roles |= H2_GIVES_RESPONSE
     if any(function.startswith(_DESCRIPTOR_PACKAGES) for function in functions[:2]):
-        roles |= READS_DESCRIPTORS
+        roles |= USES_DESCRIPTORS
     return roles
 
 
@@ -96,10 +108,15 @@ class StackBook:
         self._shared: dict[tuple[int, int], int] = {}
 
     def number(self, tables: Tables, stack_id: int) -> int:
-        """The trace-wide number of a generation's stack; raises DecodeError when it lacks it."""
+        """The trace-wide number of a generation's stack.
+
+        Raises DecodeError when the generation lacks it, LimitExceeded past MAX_STACKS.
+        """
         key = tables.stack_key(stack_id)
         number = self._numbers.get(key)
         if number is None:
+            if len(self.stacks) >= MAX_STACKS:
+                raise LimitExceeded(f"the execution trace holds more than {MAX_STACKS} different stacks")
             stack = tables.stack(stack_id)
             number = self._numbers[key] = len(self.stacks)
             self.stacks.append(stack)

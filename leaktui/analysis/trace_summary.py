@@ -16,11 +16,12 @@ from leaktui.analysis.trace_goroutines import FlowRecord, GoroutineRecord, gorou
 from leaktui.analysis.trace_readers import Readers
 from leaktui.analysis.trace_stacks import Numbers, Reasons, StackBook
 from leaktui.analysis.trace_syscalls import DescriptorCalls
-from leaktui.errors import DecodeError
+from leaktui.errors import DecodeError, LimitExceeded, Truncated
 from leaktui.model.trace import HeapPoint, TraceSummary
 from leaktui.wire.trace import MAX_TRACE_BYTES, Event, Generation, TraceDecoder
 from leaktui.wire.trace import events as ev
 
+MAX_GOROUTINES = 1 << 21
 _MAX_HEAP_POINTS = 100_000
 # Clocks of different threads may disagree by a few ticks: a goroutine can seem to be woken before it
 # sleeps. If it then goes to sleep within this many nanoseconds, it was.
@@ -60,14 +61,14 @@ class TraceFold:
 
     def _deal(self, window: list[Event], numbers: Numbers, reasons: Reasons) -> None:
         goroutines, roles = self._goroutines, self._book.roles
-        meet = self._meet
+        meet, acts = self._meet, role_of.ACTS
         for time, kind, goid, first, second, third in window:
             if kind == ev.GO_BLOCK:
                 stack = numbers[second]
                 role = roles[stack]
                 goroutine = goroutines.get(goid) or meet(goid, 0)
                 reason = reasons[first]
-                if role or goroutine.watched or goroutine.unsettled is not None:
+                if role & acts or goroutine.watched or goroutine.unsettled is not None:
                     self._seen(goroutine, time, stack, role)
                     self._bodies.blocked(goroutine, time, role)
                 goroutine.blocked_ns = time
@@ -83,7 +84,7 @@ class TraceFold:
                 goroutine = goroutines.get(first) or meet(first, -1)
                 blocked = goroutine.blocked_ns
                 waker = goroutines.get(goid) if goid else None
-                if role or goroutine.held is not None or goroutine.sending:
+                if role & acts or goroutine.held is not None or goroutine.sending:
                     if waker is None and goid:
                         waker = meet(goid, 0)
                     self._bodies.unblocked(goroutine, waker, time, stack, role)
@@ -101,10 +102,10 @@ class TraceFold:
                 stack = numbers[first if kind == ev.GO_SYSCALL_BEGIN else second]
                 role = roles[stack]
                 goroutine = goroutines.get(goid) or meet(goid, 0)
-                if role or goroutine.watched or goroutine.unsettled is not None:
+                if role & acts or goroutine.watched or goroutine.unsettled is not None:
                     if kind == ev.GO_SYSCALL_BEGIN:
                         self._seen(goroutine, time, stack, role)
-                        if role & role_of.READS_DESCRIPTORS:
+                        if role & role_of.USES_DESCRIPTORS:
                             self._calls.called(goroutine, stack)
                     self._bodies.went_on(goroutine, time, role)
                 goroutine.stack = stack
@@ -117,9 +118,8 @@ class TraceFold:
             elif kind == ev.GO_DESTROY:
                 self._ended(goid, time)
             elif kind == ev.GO_STATUS:
-                if goid not in goroutines and first == ev.WAITING:
-                    goroutine = meet(goid, -1)
-                    goroutine.stack = numbers[second]
+                if second and first == ev.WAITING and goid not in goroutines and roles[numbers[second]]:
+                    meet(goid, -1).stack = numbers[second]
             elif kind == ev.GO_SWITCH or kind == ev.GO_SWITCH_DESTROY:
                 # Coroutines (iter.Pull, Go 1.23): the one sleeps while the other runs.
                 if kind == ev.GO_SWITCH_DESTROY:
@@ -133,6 +133,8 @@ class TraceFold:
                 self._collected(time)
 
     def _meet(self, goid: int, blocked_ns: int) -> GoroutineRecord:
+        if len(self._goroutines) >= MAX_GOROUTINES:
+            raise LimitExceeded(f"the execution trace shows more than {MAX_GOROUTINES} goroutines at once")
         goroutine = self._goroutines[goid] = GoroutineRecord(goid, blocked_ns)
         return goroutine
 
@@ -216,6 +218,7 @@ class TraceSummarizer:
         self._decoder = TraceDecoder(max_bytes)
         self._fold = TraceFold()
         self._folded = 0
+        self._damaged = False
 
     @property
     def received_bytes(self) -> int:
@@ -229,21 +232,30 @@ class TraceSummarizer:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the trace."""
-        self._add(self._decoder.feed(data))
+        for generation in self._decoder.feed(data):
+            self._add(generation)
 
     def finish(self) -> TraceSummary:
         """The summary of everything that arrived whole."""
-        self._add(self._decoder.finish())
-        return self._fold.summary(self._decoder.format_version, truncated=self._decoder.truncated)
-
-    def _add(self, generations: list[Generation]) -> None:
-        for generation in generations:
-            try:
-                self._fold.add(generation)
-            except DecodeError:
-                self._decoder.truncated = True
+        try:
+            last = [] if self._damaged else self._decoder.finish()
+            for generation in last:
+                self._add(generation)
+        except DecodeError:
+            if not self._folded:
                 raise
-            self._folded += 1
+        if not self._folded:
+            raise Truncated("the execution trace is damaged before its first second is complete")
+        truncated = self._damaged or self._decoder.truncated
+        return self._fold.summary(self._decoder.format_version, truncated=truncated)
+
+    def _add(self, generation: Generation) -> None:
+        try:
+            self._fold.add(generation)
+        except DecodeError:
+            self._damaged = True
+            raise
+        self._folded += 1
 
 
 def summarize_trace(chunks: Iterable[bytes], *, max_bytes: int = MAX_TRACE_BYTES) -> TraceSummary:

@@ -17,6 +17,7 @@ from leaktui.analysis.trace_goroutines import CallRecord, GoroutineRecord
 from leaktui.analysis.trace_stacks import StackBook
 from leaktui.model.frame import Stack
 from leaktui.model.trace import SyscallFlow
+from leaktui.text import package_of
 
 _OPENING = {
     "open": "open",
@@ -35,6 +36,15 @@ _OPENING = {
     "PidFDOpen": "pidfd_open",
 }
 _CLOSING = {"Close": "close", "close": "close"}
+_LIBRARY = (
+    "syscall",
+    "internal/syscall/unix",
+    "golang.org/x/sys/unix",
+    "internal/poll",
+    "os",
+    "net",
+    "runtime",
+)
 _NEW_FILE = "os.newFile"
 _PIPE = "os.Pipe"
 _PIPE_CALLS = 2  # F_GETFL and F_SETFL, for each end
@@ -50,13 +60,14 @@ class DescriptorCalls:
     def __init__(self, book: StackBook) -> None:
         self._book = book
         self._calls: dict[int, CallRecord | None] = {}
+        self._pipes: dict[Stack, CallRecord] = {}
 
     def called(self, goroutine: GoroutineRecord, stack: int) -> None:
         """*goroutine* entered a system call of one of the descriptor packages at *stack*."""
         if stack in self._calls:
             call = self._calls[stack]
         else:
-            call = self._calls[stack] = _classify(self._book.stacks[stack], stack)
+            call = self._calls[stack] = self._classify(stack)
         if call is None:
             return
         call.count += 1
@@ -94,16 +105,36 @@ class DescriptorCalls:
                 goroutine.opened_calls.pop()
 
     def _pair(self, goroutine: GoroutineRecord, close: CallRecord) -> None:
-        best, best_rank = -1, -1
+        best, best_rank = -1, (-1, False)
         opened = goroutine.opened_calls or []
         for index, call in enumerate(opened):
             if call.socket is None or close.socket is None or call.socket is close.socket:
-                rank = self._book.shared_frames(call.stack, close.stack)
+                shared = self._book.shared_frames(call.stack, close.stack)
+                # Most frames in common; who opened it has not returned yet; the newest.
+                rank = (shared, shared == call.asker_depth)
                 if rank >= best_rank:
                     best, best_rank = index, rank
         if best >= 0:
             opened.pop(best).paired += 1
             close.paired += 1
+
+    def _classify(self, number: int) -> CallRecord | None:
+        """What the system call at stack *number* does to descriptors; None for nothing."""
+        stack = self._book.stacks[number]
+        functions = [frame.function for frame in stack]
+        socket, depth = _is_socket(functions), _asker_depth(functions)
+        # syscall.openat under syscall.Open: the innermost one that has a name we know.
+        for function in functions[:2]:
+            name = function.rpartition(".")[2]
+            if name in _CLOSING:
+                return CallRecord(number, depth, _CLOSING[name], opens=False, socket=socket)
+            if name in _OPENING:
+                return CallRecord(number, depth, _OPENING[name], opens=True, socket=socket)
+        if _NEW_FILE in functions and _PIPE in functions:
+            # The two calls differ in their line of syscall.SetNonblock only.
+            call = CallRecord(number, depth, "pipe2", opens=True, socket=False)
+            return self._pipes.setdefault(stack[functions.index(_NEW_FILE) :], call)
+        return None
 
     def flows(self) -> tuple[SyscallFlow, ...]:
         """Calls by stack, the most frequent first."""
@@ -115,26 +146,11 @@ class DescriptorCalls:
                 failed=call.failed,
                 paired=call.paired,
             )
-            for call in self._calls.values()
+            for call in dict.fromkeys(self._calls.values())
             if call is not None
         ]
         flows.sort(key=lambda flow: -flow.count)
         return tuple(flows)
-
-
-def _classify(stack: Stack, number: int) -> CallRecord | None:
-    """What the system call at *stack* does to descriptors; None for nothing."""
-    functions = [frame.function for frame in stack]
-    # syscall.openat under syscall.Open: the innermost one that has a name we know.
-    for function in functions[:2]:
-        name = function.rpartition(".")[2]
-        if name in _CLOSING:
-            return CallRecord(number, _CLOSING[name], opens=False, socket=_is_socket(functions))
-        if name in _OPENING:
-            return CallRecord(number, _OPENING[name], opens=True, socket=_is_socket(functions))
-    if _NEW_FILE in functions and _PIPE in functions:
-        return CallRecord(number, "pipe2", opens=True, socket=False)
-    return None
 
 
 def _is_socket(functions: list[str]) -> bool | None:
@@ -144,6 +160,13 @@ def _is_socket(functions: list[str]) -> bool | None:
     if any(function.startswith("os.") for function in functions):
         return False
     return None
+
+
+def _asker_depth(functions: list[str]) -> int:
+    for index, function in enumerate(functions):
+        if package_of(function) not in _LIBRARY:
+            return len(functions) - index
+    return 0
 
 
 def _outcome_shows(call: CallRecord, stack: Stack) -> bool:

@@ -1,0 +1,171 @@
+"""The answer to "what does this function do with the response": facts of a walk, summed up.
+
+Law: pure. A path that was not followed to its end never counts for or against closing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from leaktui.binary.flow.facts import Exit, Facts, Passed, Stored
+from leaktui.binary.flow.state import Status
+from leaktui.binary.pclntab import Function
+
+EMPTIED = "emptied response"
+"""What is said of a returned response whose body was replaced."""
+
+
+class Verdict(Enum):
+    """What becomes of the responses of one call site."""
+
+    NEVER_CLOSED = "never closed"
+    SOMETIMES_UNCLOSED = "not closed on some paths"
+    CLOSED = "closed on every path"
+    HANDED_OVER = "handed to others"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseUse:
+    """What one physical function (with all that was inlined into it) does with a response.
+
+    `results` are (result number, `response` | `body` | `wrapped`) of what is returned unclosed; where it could
+    not be told whether the function has that result at all, they are in `possible_results` instead.
+    `drops_replaced_body`: another body was put in the response's place, and the first one was left open.
+    All pcs are link-time addresses of the instruction meant, to be looked up with `return_address=False`:
+    `closes_body` the calls of Close, also in functions that were followed; `unclosed_exits` the return
+    statements on whose paths the body stays open, and calls whose response overwrites an open one (these also
+    in `overwrites`); `touches` where the response is looked into. `complete` is False where some path was not
+    followed; `gaps` says why if the walk itself broke off.
+    """
+
+    function: Function
+    verdict: Verdict = Verdict.UNKNOWN
+    complete: bool = False
+    results: tuple[tuple[int, str], ...] = ()
+    possible_results: tuple[tuple[int, str], ...] = ()
+    closes_body: tuple[int, ...] = ()
+    defers_close: bool = False
+    defers_in_loop: bool = False
+    reads_body: bool = False
+    replaces_body: tuple[int, ...] = ()
+    drops_replaced_body: bool = False
+    stores: tuple[Stored, ...] = ()
+    passes_to: tuple[Passed, ...] = ()
+    unclosed_exits: tuple[int, ...] = ()
+    overwrites: tuple[int, ...] = ()
+    touches: tuple[int, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def returns_response(self) -> bool:
+        """Whether some path returns the `*http.Response` with its body open."""
+        return any(what == "response" for _, what in self.results)
+
+    @property
+    def returns_body(self) -> bool:
+        """Whether some path returns the open body."""
+        return any(what == "body" for _, what in self.results)
+
+    @property
+    def returns_wrapped(self) -> bool:
+        """Whether some path returns an object or a closure that holds the open body."""
+        return any(what == "wrapped" for _, what in self.results)
+
+    @property
+    def hands_over(self) -> bool | None:
+        """Whether the caller gets the open body in some form; None if that is not known."""
+        if self.results:
+            return True
+        if self.possible_results or not self.complete:
+            return None
+        return False
+
+
+def summarize_use(
+    function: Function,
+    facts: Facts,
+    taken: frozenset[int] | None,
+    statement_of: Callable[[Exit], int],
+    *,
+    borrowed: bool = False,
+) -> ResponseUse:
+    """Sum *facts* up. *taken* are the result numbers the function has, None if that is not known.
+
+    A *borrowed* response is the caller's, who closes it: leaving its body open is no fault, dropping it is.
+    """
+    results: dict[tuple[int, str], None] = {}
+    possible: dict[tuple[int, str], None] = {}
+    unclosed: dict[int, None] = {}
+    overwrites: dict[int, None] = {}
+    kinds: set[str] = set()
+    for end in facts.exits:
+        held = [item for item in end.results if item[1] not in ("reader", EMPTIED)]
+        mine = [item for item in held if taken is not None and item[0] in taken]
+        if end.status in _SETTLED:
+            kinds.add(_SETTLED[end.status])
+        elif mine:
+            kinds.add("returned")
+            results.update(dict.fromkeys(mine))
+        elif borrowed and end.kept:
+            kinds.add("kept")
+        elif held and taken is None:
+            kinds.add("perhaps returned")
+            possible.update(dict.fromkeys(held))
+        else:
+            kinds.add("open")
+            if end.overwritten:
+                overwrites[end.pc] = None
+            unclosed[end.pc if end.overwritten else statement_of(end)] = None
+    complete = not facts.gaps and facts.reached and (bool(facts.exits) or facts.deferred_in_loop)
+    return ResponseUse(
+        function=function,
+        verdict=_verdict(kinds, facts) if complete else Verdict.UNKNOWN,
+        complete=complete and "unsure" not in kinds,
+        results=tuple(results),
+        possible_results=tuple(possible),
+        closes_body=tuple(sorted(facts.closes)),
+        defers_close=bool(facts.deferred_closes),
+        defers_in_loop=facts.deferred_in_loop,
+        reads_body=bool(facts.reads),
+        replaces_body=tuple(sorted(facts.replacements)),
+        drops_replaced_body=bool(facts.replacements) and _drops(facts),
+        stores=tuple(sorted(facts.stores)),
+        passes_to=tuple(sorted(facts.passed)),
+        unclosed_exits=tuple(unclosed),
+        overwrites=tuple(overwrites),
+        touches=tuple(sorted(facts.touches)),
+        gaps=tuple(sorted(facts.gaps)),
+    )
+
+
+_SETTLED = {Status.CLOSED: "closed", Status.STORED: "stored", Status.UNSURE: "unsure"}
+
+
+def _drops(facts: Facts) -> bool:
+    """Whether the response leaves with another body, and the first one is in nobody's hands."""
+    return any(
+        end.status is Status.OPEN
+        and not end.kept
+        and not any(what in ("body", "wrapped") for _, what in end.results)
+        for end in facts.exits
+    )
+
+
+def _verdict(kinds: set[str], facts: Facts) -> Verdict:
+    if "perhaps returned" in kinds:
+        return Verdict.UNKNOWN
+    if "open" in kinds:
+        if facts.closure_given:
+            return Verdict.UNKNOWN
+        return Verdict.NEVER_CLOSED if kinds == {"open"} else Verdict.SOMETIMES_UNCLOSED
+    if "unsure" in kinds:
+        return Verdict.UNKNOWN
+    if kinds & {"returned", "stored", "kept"}:
+        return Verdict.HANDED_OVER
+    if not kinds:
+        # No way out at all: an endless loop, and what it defers never runs.
+        return Verdict.NEVER_CLOSED if facts.deferred_in_loop else Verdict.UNKNOWN
+    return Verdict.CLOSED

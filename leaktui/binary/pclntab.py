@@ -1,0 +1,500 @@
+"""The pc-line table: every Go function, and file and line of every instruction; present when stripped too.
+
+Law: bytes in, values out; program counters here are link-time addresses. The layout is that of Go 1.20
+and newer (cmd/link/internal/ld/pcln.go; runtime/symtab.go `pcHeader`, `funcInfo`; runtime/runtime2.go
+`_func`). Go 1.26 stopped writing `textStart` into the header, so the text address comes from outside.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from leaktui.errors import DecodeError, Truncated
+from leaktui.model.frame import Frame, Stack
+
+MAGIC = 0xFFFFFFF1
+"""internal/abi.Go120PCLnTabMagic: Go 1.20 to 1.27."""
+
+_HEADER = re.compile(rb"(?:\xf1\xff\xff\xff|\xff\xff\xff\xf1)\x00\x00[\x01\x02\x04][\x04\x08]")
+_OLDER_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA, 0xFFFFFFF0)
+
+_NO_TABLE = 0xFFFFFFFF
+_PCDATA_INL_TREE = 2
+_FUNCDATA_INL_TREE = 3
+_FUNC_SIZE = 44
+_FUNC_ID = 40
+_INLINED_CALL_SIZE = 16
+_VARINT = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
+_ZIGZAG = tuple(-(value >> 1) - 1 if value & 1 else value >> 1 for value in range(1 << 14))
+_INLINE_DEPTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Go function. `entry` and `end` are link-time addresses; `line` is where it is declared."""
+
+    name: str
+    entry: int
+    end: int
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """runtime.pcHeader. The offsets are bytes from the start of the table."""
+
+    order: str
+    quantum: int
+    word_size: int
+    function_count: int
+    text_start: int
+    names: int
+    units: int
+    files: int
+    values: int
+    functions: int
+
+
+class FuncInfo(NamedTuple):
+    """What we need of a runtime._func; a tuple, because large programs have 200,000 of them."""
+
+    entry: int
+    name_offset: int
+    file_values: int
+    line_values: int
+    unit: int
+    start_line: int
+    func_id: int
+    inline_values: int
+    inline_tree: int | None
+
+
+def decode_header(data: bytes) -> Header:
+    """Decode and check the 72 (or 40) bytes at the start of a table; raises DecodeError."""
+    if len(data) < 8:
+        raise Truncated("the pc-line table is cut short")
+    order = "<" if data[3] == 0xFF else ">"
+    (magic,) = struct.unpack_from(order + "I", data)
+    if magic in _OLDER_MAGICS:
+        raise DecodeError("built with a Go older than 1.20, whose tables leaktui does not read")
+    if magic != MAGIC or data[4] or data[5] or data[6] not in (1, 2, 4) or data[7] not in (4, 8):
+        raise DecodeError("no Go pc-line table here")
+    word_size = data[7]
+    words = struct.Struct(f"{order}8{'Q' if word_size == 8 else 'I'}")
+    if len(data) < 8 + words.size:
+        raise Truncated("the pc-line table is cut short")
+    count, _files, text_start, names, units, files, values, functions = words.unpack_from(data, 8)
+    if not (8 + words.size <= names < units <= files <= values <= functions) or not 0 < count < 1 << 28:
+        raise DecodeError("the pc-line table's header makes no sense")
+    return Header(order, data[6], word_size, count, text_start, names, units, files, values, functions)
+
+
+def iter_headers(data: bytes) -> Iterator[int]:
+    """Offsets in *data* at which a table may begin, ascending."""
+    for match in _HEADER.finditer(data):
+        try:
+            decode_header(data[match.start() : match.start() + 72])
+        except DecodeError:
+            continue
+        yield match.start()
+
+
+class PcLineTable:
+    """A table loaded at `text_start`. `funcdata` is the memory at moduledata.gofunc, or empty.
+
+    Raises DecodeError when built from bytes that are no table; look-ups raise it when an entry they
+    need is damaged.
+    """
+
+    def __init__(self, data: bytes, *, text_start: int, funcdata: bytes = b"") -> None:
+        self.header = header = decode_header(data)
+        self.text_start = text_start
+        self._data = data
+        self._funcdata = funcdata
+        order = header.order
+        self._func = struct.Struct(order + "IiiIIIIIIiBBxB")
+        self._u32 = struct.Struct(order + "I")
+        self._call = struct.Struct(order + "B3xiixxxx")
+        words = 2 * header.function_count + 1
+        end = header.functions + 4 * words
+        if end > len(data):
+            raise Truncated("the pc-line table ends before its functions do")
+        table = array("I")
+        table.frombytes(data[header.functions : end])
+        if (order == "<") != (sys.byteorder == "little"):
+            table.byteswap()
+        self._entries = table[::2]
+        """Entry of each function as an offset from the text's start, ascending; then the text's end."""
+        self._infos = table[1::2]
+        self._names: dict[int, str] = {}
+        self._printed: dict[int, str] = {}
+        self._files: dict[int, str] = {}
+        self._wrapper_id: int | None = None
+
+    # --- functions ---
+
+    def __len__(self) -> int:
+        return self.header.function_count
+
+    @property
+    def text_end(self) -> int:
+        """The address after the last function."""
+        return self.text_start + int(self._entries[-1])
+
+    def index_at(self, pc: int) -> int | None:
+        """Index of the function that has *pc*."""
+        index = bisect_right(self._entries, pc - self.text_start) - 1
+        return index if 0 <= index < self.header.function_count else None
+
+    def entry(self, index: int) -> int:
+        """Entry address of function *index*."""
+        return self.text_start + self._entries[index]
+
+    def name(self, index: int) -> str:
+        """Name of function *index*, as the linker wrote it."""
+        return self._name_at(self._unpack_u32(self.header.functions + self._infos[index] + 4))
+
+    def function(self, index: int) -> Function:
+        """Function *index* with the file and line of its declaration."""
+        info = self.info(index)
+        file = self._file(info, self._value(info.file_values, info.entry, info.entry))
+        start, end = self._entries[index], self._entries[index + 1]
+        return Function(
+            name=self._name_at(info.name_offset),
+            entry=self.text_start + start,
+            end=self.text_start + end,
+            file=file,
+            line=max(info.start_line, 0),
+        )
+
+    def find_indexes(self, name: str) -> Iterator[int]:
+        """Indexes of the functions called exactly *name* (there may be several, e.g. ABI wrappers).
+
+        Costs two scans over the table's bytes instead of an index of all names.
+        """
+        offset = self.find_name(name)
+        if offset is None:
+            return
+        pattern = self._u32.pack(offset)
+        data, base = self._data, self.header.functions
+        found = data.find(pattern, base)
+        while found >= 0:
+            # The bytes are a _func's nameOff only if the function table has an entry for that _func.
+            start = found - 4
+            if (start - base) % 4 == 0 and start >= base:
+                index = bisect_right(self._entries, self._unpack_u32(start)) - 1
+                if 0 <= index < self.header.function_count and self._infos[index] == start - base:
+                    yield index
+            found = data.find(pattern, found + 1)
+
+    def find_name(self, name: str) -> int | None:
+        """Offset of *name* in the name table; a name is there also if it was inlined everywhere."""
+        encoded = name.encode("utf-8", "surrogateescape")
+        if not encoded or b"\0" in encoded:
+            return None
+        start, end = self.header.names, self.header.units
+        found = self._data.find(b"\0" + encoded + b"\0", start, end)
+        if found >= 0:
+            return found + 1 - start
+        return 0 if self._data.startswith(encoded + b"\0", start) else None
+
+    def iter_names(self, prefix: str = "") -> Iterator[str]:
+        """Every name in the name table that begins with *prefix*, inlined-only functions included."""
+        names = self._data[self.header.names : self.header.units]
+        wanted = re.escape(prefix.encode("utf-8", "surrogateescape"))
+        for match in re.finditer(rb"(?:\A|(?<=\0))" + wanted + rb"[^\0]*(?=\0)", names):
+            if match.group():
+                yield match.group().decode("utf-8", "replace")
+
+    def info(self, index: int) -> FuncInfo:
+        """Decode the _func of function *index*."""
+        start = self.header.functions + self._infos[index]
+        data = self._data
+        if start + _FUNC_SIZE > len(data):
+            raise Truncated("the pc-line table ends inside a function's record")
+        (
+            _entry,
+            name_offset,
+            _args,
+            _deferreturn,
+            _pcsp,
+            file_values,
+            line_values,
+            pcdata_count,
+            unit,
+            start_line,
+            func_id,
+            _flag,
+            funcdata_count,
+        ) = self._func.unpack_from(data, start)
+        inline_values = 0
+        inline_tree: int | None = None
+        if pcdata_count > _PCDATA_INL_TREE and funcdata_count > _FUNCDATA_INL_TREE:
+            arrays = start + _FUNC_SIZE
+            inline_values = self._unpack_u32(arrays + 4 * _PCDATA_INL_TREE)
+            tree = self._unpack_u32(arrays + 4 * (pcdata_count + _FUNCDATA_INL_TREE))
+            inline_tree = None if tree == _NO_TABLE else tree
+        return FuncInfo(
+            entry=self.entry(index),
+            name_offset=name_offset,
+            file_values=file_values,
+            line_values=line_values,
+            unit=unit,
+            start_line=start_line,
+            func_id=func_id,
+            inline_values=inline_values,
+            inline_tree=inline_tree,
+        )
+
+    # --- calls at an instruction ---
+
+    def frames(self, pc: int, *, shown_pc: int | None = None) -> Stack:
+        """The calls at instruction *pc*, innermost first; empty outside Go code.
+
+        Follows runtime/symtabinl.go `inlineUnwinder` and, like `Frames.Next`, leaves out a compiler-made
+        wrapper around an inlined call. The frames carry *shown_pc*, or else *pc*.
+        """
+        index = self.index_at(pc)
+        if index is None:
+            return ()
+        info = self.info(index)
+        if shown_pc is None:
+            shown_pc = pc
+        found: list[Frame] = []
+        call = self._inlined_call(info, pc)
+        while call is not None and len(found) < _INLINE_DEPTH:
+            func_id, name_offset, parent_pc = call
+            if not found or not self._is_wrapper(func_id):
+                found.append(self._frame(info, name_offset, pc, shown_pc, inlined=True))
+            pc = info.entry + parent_pc
+            call = self._inlined_call(info, pc)
+        if not found or not self._is_wrapper(info.func_id):
+            found.append(self._frame(info, info.name_offset, pc, shown_pc, inlined=False))
+        return tuple(found)
+
+    def _frame(self, info: FuncInfo, name_offset: int, pc: int, shown_pc: int, *, inlined: bool) -> Frame:
+        file = self._file(info, self._value(info.file_values, pc, info.entry))
+        line = self._value(info.line_values, pc, info.entry) if file else 0
+        name = self._printed.get(name_offset)
+        if name is None:
+            name = self._printed[name_offset] = printed_name(self._name_at(name_offset))
+        return Frame(name, file, max(line, 0), shown_pc, inlined)
+
+    def iter_inlined(self, name: str) -> Iterator[int]:
+        """Instructions that stand for a call to *name* which the compiler inlined.
+
+        `positions` of one begins with the caller.
+        """
+        offset = self.find_name(name)
+        if offset is None or not self._funcdata:
+            return
+        pattern = self._u32.pack(offset)
+        found = self._funcdata.find(pattern, 4)
+        hits = []
+        while found >= 0:
+            hits.append(found - 4)
+            found = self._funcdata.find(pattern, found + 1)
+        if not hits:
+            return
+        trees = self._trees()
+        starts = [start for start, _ in trees]
+        for hit in hits:
+            order = bisect_right(starts, hit) - 1
+            if order < 0 or (hit - starts[order]) % _INLINED_CALL_SIZE:
+                continue
+            # Several functions may share one tree: content-addressed symbols are merged by the linker.
+            first = order
+            while first > 0 and starts[first - 1] == starts[order]:
+                first -= 1
+            for _, index in trees[first : order + 1]:
+                info = self.info(index)
+                tree_index = (hit - starts[order]) // _INLINED_CALL_SIZE
+                if tree_index in self._values(info.inline_values):
+                    parent_pc: int = self._call.unpack_from(self._funcdata, hit)[2]
+                    yield info.entry + parent_pc
+
+    def _trees(self) -> list[tuple[int, int]]:
+        """(offset of the inline tree, function index) of every function that has one, ascending."""
+        data, base, order = self._data, self.header.functions, self.header.order
+        counts = struct.Struct(f"{order}28xI11xB")
+        found = []
+        for index, start in enumerate(self._infos):
+            start += base
+            if start + _FUNC_SIZE > len(data):
+                raise Truncated("the pc-line table ends inside a function's record")
+            pcdata_count, funcdata_count = counts.unpack_from(data, start)
+            if pcdata_count > _PCDATA_INL_TREE and funcdata_count > _FUNCDATA_INL_TREE:
+                arrays = start + _FUNC_SIZE
+                tree = self._unpack_u32(arrays + 4 * (pcdata_count + _FUNCDATA_INL_TREE))
+                if tree != _NO_TABLE:
+                    found.append((tree, index))
+        found.sort()
+        return found
+
+    def _inlined_call(self, info: FuncInfo, pc: int) -> tuple[int, int, int] | None:
+        """funcID, nameOff and parentPc of the runtime.inlinedCall in force at *pc*, if any."""
+        if info.inline_tree is None or not self._funcdata:
+            return None
+        tree_index = self._value(info.inline_values, pc, info.entry)
+        if tree_index < 0:
+            return None
+        offset = info.inline_tree + tree_index * _INLINED_CALL_SIZE
+        if offset + _INLINED_CALL_SIZE > len(self._funcdata):
+            raise Truncated("the inline tree ends early")
+        call: tuple[int, int, int] = self._call.unpack_from(self._funcdata, offset)
+        return call
+
+    def validates(self, funcdata: bytes, *, functions: int = 64) -> bool:
+        """Whether *funcdata* holds this table's inline trees, judged by the first *functions* that have one."""
+        checked = 0
+        names, end = self.header.names, self.header.units
+        for index in range(self.header.function_count):
+            info = self.info(index)
+            if info.inline_tree is None:
+                continue
+            if info.inline_tree + _INLINED_CALL_SIZE > len(funcdata):
+                return False
+            _, name_offset, parent_pc = self._call.unpack_from(funcdata, info.inline_tree)
+            size = self._entries[index + 1] - self._entries[index]
+            start = names + name_offset
+            if not names <= start < end or not 0 <= parent_pc < size:
+                return False
+            if name_offset and self._data[start - 1] != 0:
+                return False
+            checked += 1
+            if checked >= functions:
+                break
+        return True
+
+    def _is_wrapper(self, func_id: int) -> bool:
+        """Whether *func_id* is abi.FuncIDWrapper: 20 to 23 by release, and always the commonest special id."""
+        if func_id == 0:
+            return False
+        if self._wrapper_id is None:
+            base = self.header.functions + _FUNC_ID
+            data = self._data
+            ids = Counter([data[base + info] for info in self._infos if base + info < len(data)])
+            del ids[0]
+            self._wrapper_id = max(ids, key=ids.__getitem__, default=-1)
+        return func_id == self._wrapper_id
+
+    def _file(self, info: FuncInfo, number: int) -> str:
+        """File *number* of the function's compilation unit, empty where unknown (runtime.funcline1)."""
+        header = self.header
+        entry = header.units + 4 * (info.unit + number)
+        if number < 0 or entry + 4 > header.files:
+            return ""
+        offset = self._unpack_u32(entry)
+        if offset == _NO_TABLE:
+            return ""
+        file = self._files.get(offset)
+        if file is None:
+            file = self._files[offset] = self._string(header.files + offset, header.values)
+        return file
+
+    def _value(self, table: int, pc: int, entry: int) -> int:
+        """runtime.pcvalue: the value a table gives for *pc*, -1 where it has none.
+
+        Pairs of varints, a zigzag value delta and a pc delta; a value delta of 0 ends them, unless it is
+        the first (runtime.step). Scanning up to *pc* beats keeping decoded tables: stacks repeat, and whole
+        stacks are cached.
+        """
+        if table == 0:
+            return -1
+        data = self._data
+        position = self.header.values + table
+        target = (pc - entry) // self.header.quantum
+        end, value = 0, -1
+        try:
+            while True:
+                delta = data[position]
+                if delta >= 0x80:  # in two bytes, or rarely more
+                    second = data[position + 1]
+                    if second < 0x80:
+                        position += 2
+                        value += _ZIGZAG[delta & 0x7F | second << 7]
+                    else:
+                        delta, position = _long_varint(data, position)
+                        value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
+                elif delta or not end:
+                    position += 1
+                    value += _ZIGZAG[delta]
+                else:
+                    return -1
+                step = data[position]
+                position += 1
+                if step >= 0x80:
+                    step, position = _long_varint(data, position - 1)
+                end += step
+                if target < end:
+                    return value
+                if not step:
+                    return -1
+        except IndexError as error:
+            raise Truncated("a table of the pc-line table is cut short") from error
+
+    def _values(self, table: int) -> frozenset[int]:
+        """Every value of a table."""
+        data = self._data
+        start = self.header.values + table
+        stop = data.find(b"\0", start + 1, self.header.functions)
+        deltas = _VARINT.findall(data, start, stop)[::2] if table and stop > 0 else []
+        return frozenset(accumulate((_decode_zigzag(delta) for delta in deltas), initial=-1))
+
+    def _name_at(self, offset: int) -> str:
+        name = self._names.get(offset)
+        if name is None:
+            header = self.header
+            if not 0 <= offset < header.units - header.names:
+                raise DecodeError("a function's name is outside the name table")
+            name = self._names[offset] = self._string(header.names + offset, header.units)
+        return name
+
+    def _string(self, start: int, end: int) -> str:
+        stop = self._data.find(b"\0", start, end)
+        if not 0 <= start < stop:
+            return ""
+        return self._data[start:stop].decode("utf-8", "replace")
+
+    def _unpack_u32(self, offset: int) -> int:
+        if not 0 <= offset <= len(self._data) - 4:
+            raise Truncated("the pc-line table ends early")
+        value: int = self._u32.unpack_from(self._data, offset)[0]
+        return value
+
+
+def printed_name(name: str) -> str:
+    """A function's name as the runtime prints it: type arguments become `[...]` (runtime.funcNameForPrint)."""
+    start = name.find("[")
+    end = name.rfind("]")
+    return name if start < 0 or end < start else f"{name[:start]}[...]{name[end + 1 :]}"
+
+
+def _long_varint(data: bytes, position: int) -> tuple[int, int]:
+    """The varint at *position*, and the position after it."""
+    value = shift = 0
+    while shift <= 28:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise Truncated("a varint of the pc-line table does not end")
+
+
+def _decode_zigzag(encoded: bytes) -> int:
+    value = 0
+    for byte in reversed(encoded):
+        value = value << 7 | byte & 0x7F
+    return -(value >> 1) - 1 if value & 1 else value >> 1

@@ -1,0 +1,3 @@
+module example.com/flowprograms
+
+go 1.22

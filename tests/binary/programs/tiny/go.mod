@@ -1,0 +1,2 @@
+module tiny
+go 1.22

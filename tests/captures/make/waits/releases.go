@@ -1,0 +1,6 @@
+package main
+
+func parkReleases() {
+	parkCoroutine()
+	parkCleanup()
+}

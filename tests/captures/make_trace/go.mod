@@ -1,0 +1,3 @@
+module example.com/maketrace
+
+go 1.22

@@ -60,6 +60,7 @@ def diagnose(
         listen,
         load_program=load_program,
         allow_pauses=allow_pauses,
+        dumps=False,
         deadline_seconds=seconds,
     )
     investigation.start()

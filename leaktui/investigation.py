@@ -17,15 +17,17 @@ from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import SourceState
-from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.model.finding import Confidence, Diagnosis, LeakKind, Verdict
 from leaktui.model.target import Target
-from leaktui.session import ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
+from leaktui.session import CADENCE, ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
+from leaktui.text import printable
 
 _PACE_SECONDS = 1.0
 _FIRST_TRACE_SECONDS = 5.0
 _NEXT_TRACE_SECONDS = 8.0
 _MOST_TRACES = 4
 _REST_SECONDS = 2.0
+_DUMP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Investigation:
     """Watches a target and judges it. `listener` is called from background threads and must not block.
 
     *load_program* is called once, in the analysis thread, and may take its time (it reads the executable).
+    With *dumps*, full goroutine dumps are taken now and then (each stops the target for milliseconds);
+    without, only when nothing gentler can tell who started what piles up.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Investigation:
         load_program: Callable[[], Program] = UnknownProgram,
         allow_pauses: bool = False,
         automatic: bool = True,
+        dumps: bool = True,
         deadline_seconds: float = 60.0,
     ) -> None:
         self.target = target
@@ -70,9 +75,14 @@ class Investigation:
         self._was_tracing = False
         self._traces_ordered = 0
         self._traces_ended = 0.0
+        self._dumped = -_DUMP_SECONDS
         self._forced_gcs = 0
         self._failure = ""
-        self.session = Session(target, engines, self._on_event, allow_pauses=allow_pauses)
+        self._dumps = dumps
+        cadence = dict(CADENCE)
+        if not dumps:
+            del cadence[Want.GOROUTINES]
+        self.session = Session(target, engines, self._on_event, cadence=cadence, allow_pauses=allow_pauses)
         self._thread = threading.Thread(target=self._run, name="leaktui-analysis", daemon=True)
 
     # -- life ----------------------------------------------------------------------------------
@@ -127,8 +137,9 @@ class Investigation:
         elif isinstance(event, ProgressMade) and self._was_tracing and not self.tracing:
             self._was_tracing = False
             self._traces_ended = time.monotonic()
-            # The dump right after a trace ties its goroutines to what they hold.
-            self.session.order({Want.GOROUTINES})
+            if self._dumps:
+                # The dump right after a trace ties its goroutines to what they hold.
+                self.session.order({Want.GOROUTINES})
             self._wake.set()
         elif isinstance(event, TargetExited):
             self._wake.set()
@@ -141,9 +152,13 @@ class Investigation:
             if self._stop.is_set():
                 return
             began = time.monotonic()
-            self._assess()
-            if self._automatic:
-                self._order_what_helps()
+            try:
+                self._assess()
+                if self._automatic:
+                    self._order_what_helps()
+                self._failure = ""
+            except Exception as error:  # noqa: BLE001 - watching goes on, and the report says what failed
+                self._failure = f"the analysis failed ({type(error).__name__}: {printable(str(error), 200)})"
             took = time.monotonic() - began
             self._stop.wait(max(_PACE_SECONDS - took, took))
 
@@ -181,6 +196,9 @@ class Investigation:
             self.session.order(
                 {Want.HEAP_AFTER_GC, Want.LEAKED} if self._forced_gcs % 3 == 1 else {Want.HEAP_AFTER_GC}
             )
+        if not self._dumps and self._needs_dump() and now - self._dumped > _DUMP_SECONDS:
+            self._dumped = now
+            self.session.order({Want.GOROUTINES})
         if not self.session.offers(Want.TRACE) or self._traces_ordered >= _MOST_TRACES:
             return
         remaining = self.deadline_seconds - self.elapsed_seconds
@@ -193,6 +211,16 @@ class Investigation:
             and remaining > _NEXT_TRACE_SECONDS / 2
         ):
             self.take_trace(max(1.0, min(_NEXT_TRACE_SECONDS, remaining - 3)))
+
+    def _needs_dump(self) -> bool:
+        """Whether goroutines pile up and no trace has told, or can tell, who starts them."""
+        if not self.session.offers(Want.TRACE):
+            return True
+        return self._traces_ended > 0 and any(
+            item.kind is LeakKind.GOROUTINE
+            and (item.created_by is None or item.confidence is Confidence.POSSIBLE)
+            for item in self._assessment.suspects
+        )
 
     def _wants_another_trace(self) -> bool:
         """Whether something grows whose line is not known yet."""
@@ -226,6 +254,8 @@ class Investigation:
             ]
         if self.session.exited is not None:
             notes.insert(0, self.session.exited)
+        if self._failure:
+            notes.insert(0, self._failure)
         return Diagnosis(
             target=self.target,
             sources=sources,

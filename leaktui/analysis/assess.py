@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.bodies import KnownOwner, list_bodies
-from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects
+from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
+from leaktui.analysis.connections import find_connection_suspects
 from leaktui.analysis.fd_openers import tally_openers
 from leaktui.analysis.fds import list_fds, rising_fds
 from leaktui.analysis.goroutines import list_groups, rising_groups
@@ -109,9 +110,12 @@ def _suspects(
     blamed = {frame.function for finding in body_findings for frame in finding.stack[:1]}
     body_growth = sum(finding.growth_per_minute or 0.0 for finding in body_findings)
     openers = tally_openers(traces, program)
-    fds = []
+    fds = find_connection_suspects(snapshots, traces, program)
+    piling = sum(finding.growth_per_minute or 0.0 for finding in fds)
     for rising in rising_fds(snapshots):
-        if rising.kind is FdKind.SOCKET and body_findings and rising.per_minute <= 1.5 * body_growth + 10:
+        # In a program that is its own peer a connection is two sockets.
+        explained = 2.2 * (body_growth + piling) + 10
+        if rising.kind is FdKind.SOCKET and (body_findings or fds) and rising.per_minute <= explained:
             continue
         if rising.kind is FdKind.SOCKET:
             connections = _client_side_share(snapshots)
@@ -123,7 +127,7 @@ def _suspects(
     causes |= {finding.function for finding in fds if finding.function}
     heap = []
     for site in rising_sites(snapshots, program):
-        if (body_findings and belongs_to_client(site)) or site.owner.function in causes:
+        if ((body_findings or fds) and belongs_to_client(site)) or site.owner.function in causes:
             continue
         if body_findings and any(frame.function in blamed for stack in site.stacks for frame in stack):
             continue
@@ -137,6 +141,7 @@ def _suspects(
             -item.count,
         )
     )
+    findings += [] if findings else find_forgotten_bodies(snapshots, traces, program)
     for tally in bodies.tallies:
         if tally.busy >= 3 and not tally.left_open:
             notes.append(

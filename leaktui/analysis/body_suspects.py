@@ -24,6 +24,7 @@ from leaktui.text import format_duration, format_rate, short_function
 
 LEAST_GAIN = 3
 _OLD_MINUTES = 2
+_FORGOTTEN = 5
 _CLIENT_CALLS = (
     "net/http.(*Client).do",
     "net/http.(*Client).Get",
@@ -238,6 +239,52 @@ def _unlocated(trend: BodyTrend, traced: bool, program: Program) -> Finding:
         advice="Look through the candidates for a path without Close, or watch while the leak is active.",
         candidates=_without(candidates, only),
     )
+
+
+def find_forgotten_bodies(
+    snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], program: Program
+) -> list[Finding]:
+    """Bodies from before we looked that nobody can be seen to have in hand.
+
+    They do not grow, so they are no proof of a leak; but more of them than there are goroutines that could
+    hold one means that most were left behind.
+    """
+    taken = captures(snapshots, lambda item: item.groups, lambda item: item.groups_time)
+    if not traces or len(taken) < 2:
+        return []
+    lowest = min(count_bodies(groups).unattended for _, groups in taken)
+    seen_open = sum(handoff.released_ns is None for handoff in traces[-1].handoffs)
+    hands = sum(
+        group.count
+        for group in taken[-1][1]
+        if any(not program.is_stdlib(frame.function) for frame in group.stack)
+    )
+    forgotten = lowest - seen_open - hands
+    if forgotten < _FORGOTTEN:
+        return []
+    candidates = program.call_sites(_CLIENT_CALLS)
+    evidence = (
+        Evidence(
+            "pprof",
+            f"{lowest} connections have waited for their body to be read or closed all the time we watched; only"
+            f" {hands} goroutines of the program could have one in hand",
+        ),
+        Evidence("trace", "none was added while watching, so no trace shows who left them"),
+    )
+    return [
+        Finding(
+            kind=LeakKind.HTTP_BODY,
+            confidence=Confidence.POSSIBLE,
+            function=candidates[0].function if candidates else "",
+            location=candidates[0] if candidates else None,
+            stack=candidates[:1],
+            count=lowest,
+            growth_per_minute=None,
+            evidence=evidence,
+            advice="Watch while the service works as it did when they were left, or look through the candidates.",
+            candidates=candidates[1:],
+        )
+    ]
 
 
 def _without(frames: tuple[Frame, ...], frame: Frame | None) -> tuple[Frame, ...]:

@@ -66,17 +66,17 @@ class ExecutableProgram:
         key = (stack[first:], first)
         with self._lock:
             if key not in self._steps:
-                self._steps[key] = self._follow(stack, first)
+                try:
+                    self._steps[key] = self._follow(stack, first)
+                except Exception:  # noqa: BLE001 - code that nobody has seen yet must not end a diagnosis
+                    self._steps[key] = self._by_signature(stack, first)
             return self._steps[key]
 
     def _follow(self, stack: Stack, first: int) -> tuple[ResponseStep, ...]:
         steps: list[ResponseStep] = []
         physical = self._physical_frames(stack, first)
         if self._flow is not None and physical:
-            try:
-                uses = self._flow.hands_over([pc for _, pc in physical])
-            except LeaktuiError:
-                uses = ()
+            uses = self._flow.hands_over([pc for _, pc in physical])
             for (start, _), use in zip(physical, uses, strict=False):
                 step = self._step(start, use, stack, first)
                 if step.hands_over is HandOver.UNKNOWN:
@@ -181,6 +181,6 @@ class ExecutableProgram:
             return _CANDIDATE_ORDER[Verdict.UNKNOWN]
         try:
             use = self._flow.use_at(site.pc + _CALL_SIZE)
-        except LeaktuiError:
+        except Exception:  # noqa: BLE001 - as above
             use = None
         return _CANDIDATE_ORDER[use.verdict if use is not None else Verdict.UNKNOWN]

@@ -40,6 +40,14 @@ _WAITING = (
 )
 
 
+_SERVING = (
+    "net/http.(*conn).serve",
+    "net/http.(*http2serverConn).runHandler",
+    "net/http/internal/http2.(*serverConn).runHandler",
+    "golang.org/x/net/http2.(*serverConn).runHandler",
+)
+
+
 def stack_key(stack: Stack) -> StackKey:
     """What makes two goroutines the same suspect."""
     return tuple((frame.function, frame.line) for frame in stack)
@@ -50,9 +58,18 @@ def blocks(wait_reason: str) -> bool:
     return wait_reason.startswith(_WAITING)
 
 
+def serves_a_connection(stack: Stack) -> bool:
+    """Whether the goroutine handles a request of an HTTP server: its client decides how long it stays."""
+    return any(frame.function in _SERVING for frame in stack[-2:])
+
+
 @dataclass(frozen=True, slots=True)
 class RisingGroup:
-    """A group whose number rises, with everything known of it."""
+    """A group whose number rises, with everything known of it.
+
+    `wakes` says that its goroutines were seen to wake and block again at the same place: tickers, loops,
+    streams being served.
+    """
 
     stack: Stack
     entry: Frame
@@ -66,6 +83,7 @@ class RisingGroup:
     survivors: tuple[int, int] | None = None
     flow: GoroutineFlow | None = None
     proven_leaked: int = 0
+    wakes: bool = False
     oldest_wait_minutes: int | None = None
 
 
@@ -212,6 +230,7 @@ def rising_groups(
                 survivors=_survivors(dumps, key),
                 flow=_flow_of(traces, group.stack),
                 proven_leaked=leaked.get(key, 0),
+                wakes=_wakes(traces, key),
                 oldest_wait_minutes=detail.oldest_wait_minutes if detail else None,
             )
         )
@@ -240,6 +259,15 @@ def _flow_of(traces: Sequence[TraceSummary], stack: Stack) -> GoroutineFlow | No
         for flow in same or flows:
             return flow
     return None
+
+
+def _wakes(traces: Sequence[TraceSummary], key: StackKey) -> bool:
+    """Whether, in the newest trace, goroutines blocked at this stack more often than they stayed there."""
+    for trace in reversed(traces):
+        same = [stat for stat in trace.blocks if stack_key(_user_part(stat.stack)) == key]
+        if same:
+            return sum(stat.count for stat in same) >= 2 * sum(stat.parked for stat in same)
+    return False
 
 
 def _user_part(stack: Stack) -> Stack:

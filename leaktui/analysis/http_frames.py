@@ -86,6 +86,15 @@ def waits_for_body(stack: Stack, wait_reason: str) -> bool:
     return bool(stack) and stack[0].function == READ_LOOP and wait_reason in ("select", "")
 
 
+def is_idle_connection(stack: Stack) -> bool:
+    """Whether this is a `readLoop` that waits for its connection to be used again: parked in Peek."""
+    return (
+        bool(stack)
+        and stack[-1].function == READ_LOOP
+        and any(frame.function == "bufio.(*Reader).Peek" for frame in stack)
+    )
+
+
 def is_stream(stack: Stack) -> bool:
     """Whether this is an HTTP/2 client stream's own goroutine (a request under way or an open body)."""
     return any(_H2_STREAM.search(frame.function) for frame in stack[-3:])

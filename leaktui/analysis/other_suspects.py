@@ -11,12 +11,15 @@ from collections.abc import Iterable, Sequence
 from leaktui.analysis import http_frames
 from leaktui.analysis.fd_openers import OpenerTally
 from leaktui.analysis.fds import RisingFds
-from leaktui.analysis.goroutines import RisingGroup, blocks
+from leaktui.analysis.goroutines import RisingGroup, blocks, serves_a_connection
 from leaktui.analysis.heap import RisingSite
 from leaktui.analysis.program import Program
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.process import FdKind
 from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable, short_function
+
+# Goroutines that are alive must pile up for this long before they are more than load.
+_ALIVE_SECONDS = 24.0
 
 _OPEN_CALLS = (
     "os.OpenFile",
@@ -48,6 +51,10 @@ _BLOCK_ADVICE = (
     ("sync.RWMutex", "The lock is never given back on some path: unlock in a defer."),
     ("sync.Cond", "Nobody signals any more: Broadcast when the work ends."),
     ("semacquire", "What it waits for is never released on some path: release in a defer."),
+    (
+        "IO wait",
+        "The peer never answers and never closes: set a deadline, or close the connection when done.",
+    ),
     ("sleep", "It loops for ever: give the loop a context and leave when it is done."),
 )
 
@@ -56,12 +63,22 @@ def goroutine_suspects(groups: Iterable[RisingGroup], program: Program) -> list[
     """A finding per rising group that only others could wake."""
     findings = []
     for group in groups:
-        if not blocks(group.wait_reason) and not group.proven_leaked:
+        own_reader = group.wait_reason == "IO wait" and not program.is_stdlib(group.entry.function)
+        if not blocks(group.wait_reason) and not group.proven_leaked and not own_reader:
             continue
         if program.is_stdlib(group.blocked_at.function) and program.is_stdlib(group.entry.function):
             continue
         findings.append(_goroutine_finding(group))
     return findings
+
+
+def _may_be_load(group: RisingGroup) -> bool:
+    """Whether more of these goroutines may just mean more work: peers that stay, loops that are alive."""
+    if not blocks(group.wait_reason):
+        return True
+    if serves_a_connection(group.stack) and (group.wakes or group.wait_reason == "select"):
+        return True
+    return group.wakes and group.seconds < _ALIVE_SECONDS
 
 
 def _goroutine_finding(group: RisingGroup) -> Finding:
@@ -95,9 +112,11 @@ def _goroutine_finding(group: RisingGroup) -> Finding:
         )
     if group.oldest_wait_minutes:
         evidence.append(Evidence("pprof", f"the oldest has waited {group.oldest_wait_minutes} minutes"))
+    if group.wakes:
+        evidence.append(Evidence("trace", "they wake now and then and block here again"))
     if group.proven_leaked >= 0.5 * group.count:
         confidence = Confidence.PROVEN
-    elif stay and (group.survivors is not None or flow is not None):
+    elif stay and (group.survivors is not None or flow is not None) and not _may_be_load(group):
         confidence = Confidence.LIKELY
     else:
         confidence = Confidence.POSSIBLE

@@ -84,8 +84,12 @@ class BodyLedger:
             target.sending = False
             if waker is not None and role & role_of.ROUND_TRIP_SELECTS:
                 self._hand_over(target, waker, time, stack)
-        if target.stream is not None and role & role_of.H2_GIVES_RESPONSE:
-            self._open_stream(target, time)
+        if target.stream is not None:
+            if role & role_of.H2_GIVES_RESPONSE:
+                self._open_stream(target, time)
+            elif self._book.roles[target.stack] & role_of.H2_UNDER_ROUND_TRIP and target.reason == "select":
+                target.stream = None  # woken for another reason: cancelled, timed out, connection lost
+                target.watched = held is not None
         if waker is not None:
             if role & role_of.READ_LOOP_SELECTS:
                 self._response_sent(waker, target, time)

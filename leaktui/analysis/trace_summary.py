@@ -83,10 +83,8 @@ class TraceFold:
                 role = roles[stack]
                 goroutine = goroutines.get(first) or meet(first, -1)
                 blocked = goroutine.blocked_ns
-                waker = goroutines.get(goid) if goid else None
-                if role & acts or goroutine.held is not None or goroutine.sending:
-                    if waker is None and goid:
-                        waker = meet(goid, 0)
+                waker = (goroutines.get(goid) or meet(goid, 0)) if goid else None
+                if role & acts or goroutine.watched or goroutine.sending:
                     self._bodies.unblocked(goroutine, waker, time, stack, role)
                 if waker is not None:
                     if goroutine.reason == "chan send" and blocked:

@@ -40,7 +40,7 @@ CADENCE: Mapping[Want, float] = {
     Want.FDS: 2.0,
     Want.GROUPS: 1.0,
     Want.HEAP: 3.0,
-    Want.GOROUTINES: 10.0,
+    Want.GOROUTINES: 30.0,
 }
 """Seconds between two looks, where the engine offers it. Lanes stretch what turns out to be slow."""
 

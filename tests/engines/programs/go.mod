@@ -1,0 +1,3 @@
+module example.com/enginetargets
+
+go 1.22

@@ -117,11 +117,7 @@ def _suspects(
         explained = 2.2 * (body_growth + piling) + 10
         if rising.kind is FdKind.SOCKET and (body_findings or fds) and rising.per_minute <= explained:
             continue
-        if rising.kind is FdKind.SOCKET:
-            connections = _client_side_share(snapshots)
-            if connections is not None:
-                notes.append(connections)
-        fds += fd_suspects([rising], openers, program)
+        fds += fd_suspects([rising], openers, program, _accepted_or_dialled(snapshots))
     causes = blamed | {frame.function for finding in goroutines for frame in finding.stack}
     causes |= {finding.created_by.function for finding in goroutines if finding.created_by is not None}
     causes |= {finding.function for finding in fds if finding.function}
@@ -150,19 +146,16 @@ def _suspects(
     return findings, notes
 
 
-def _client_side_share(snapshots: Sequence[Snapshot]) -> str | None:
-    """A sentence on whether growing sockets were accepted or dialled, None where it does not help."""
+def _accepted_or_dialled(snapshots: Sequence[Snapshot]) -> str:
+    """A sentence on which side opened the connections there are, empty where that is not known."""
     latest = snapshots[-1]
-    if latest.fds is None:
-        return None
-    listening = {
-        entry.socket.local.rpartition(":")[2]
-        for entry in latest.fds
-        if entry.socket is not None and entry.socket.state == "LISTEN"
-    }
-    sockets = [entry.socket for entry in latest.fds if entry.socket is not None and entry.socket.remote]
-    accepted = sum(socket.local.rpartition(":")[2] in listening for socket in sockets)
-    return f"{format_count(accepted)} of {format_count(len(sockets))} connections were accepted, the others dialled"
+    sockets = [entry.socket for entry in latest.fds or () if entry.socket is not None]
+    listening = {socket.local.rpartition(":")[2] for socket in sockets if socket.state == "LISTEN"}
+    connected = [socket for socket in sockets if socket.remote and socket.state != "LISTEN"]
+    if not connected:
+        return ""
+    accepted = sum(socket.local.rpartition(":")[2] in listening for socket in connected)
+    return f"{format_count(accepted)} of {format_count(len(connected))} connections were accepted, the others dialled"
 
 
 def _body_rows(snapshots: Sequence[Snapshot], bodies: BodySuspects) -> tuple[BodyHolder, ...]:

@@ -7,6 +7,7 @@ explains is left to it (one cause, one suspect).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from leaktui.analysis import http_frames
 from leaktui.analysis.fd_openers import OpenerTally
@@ -145,14 +146,17 @@ def _block_advice(group: RisingGroup) -> str:
 
 
 def fd_suspects(
-    rising: Iterable[RisingFds], openers: Sequence[OpenerTally], program: Program
+    rising: Iterable[RisingFds],
+    openers: Sequence[OpenerTally],
+    program: Program,
+    connections: str = "",
 ) -> list[Finding]:
     """A finding per kind of descriptor that rises, with its opener where a trace shows one.
 
     Descriptors that come and go are a finding only when their opener closes none of them himself: then
-    the garbage collector does, when it happens to run.
+    the garbage collector does, when it happens to run. *connections* is what is known of who opened them.
     """
-    findings = []
+    findings: list[Finding] = []
     for fds in rising:
         if fds.kind in (FdKind.EPOLL, FdKind.EVENT):
             continue
@@ -169,6 +173,9 @@ def fd_suspects(
             forgotten = [item for item in fitting if item.closed <= 0.1 * item.opened and item.left_open >= 8]
             if forgotten:
                 findings.append(_opened_by(fds, forgotten))
+        if findings and fds.kind is FdKind.SOCKET and connections:
+            evidence = (*findings[-1].evidence, Evidence("proc", connections))
+            findings[-1] = replace(findings[-1], evidence=evidence)
     return findings
 
 

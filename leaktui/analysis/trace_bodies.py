@@ -80,6 +80,8 @@ class BodyLedger:
                     self._release(target, held, time, stack)
             else:
                 target.unblocked_ns, target.unblocker_stack = time, stack
+                if role & role_of.H2_UNDER_ROUND_TRIP and waker is held.caller:
+                    waker.stream = None  # it gave the request up without having slept
         elif target.sending:
             target.sending = False
             if waker is not None and role & role_of.ROUND_TRIP_SELECTS:

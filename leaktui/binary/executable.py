@@ -16,7 +16,8 @@ from leaktui.binary.buildinfo import find_build_info
 from leaktui.binary.elf import ElfImage, Section
 from leaktui.binary.loadmap import find_bias
 from leaktui.binary.moduledata import find_module_data
-from leaktui.binary.pclntab import Function, PcLineTable, decode_header, iter_headers
+from leaktui.binary.pcheader import decode_header, iter_headers
+from leaktui.binary.pclntab import Function, PcLineTable
 from leaktui.binary.signature import Signatures
 from leaktui.binary.symtab import Symbol, SymbolTable
 from leaktui.errors import DecodeError, NotGo

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaktui.binary.elf import ElfImage
-from leaktui.binary.pclntab import Header
+from leaktui.binary.pcheader import Header
 from leaktui.errors import DecodeError
 
 _WORDS = 64

@@ -1,8 +1,8 @@
 """The pc-line table: every Go function, and file and line of every instruction; present when stripped too.
 
 Law: bytes in, values out; program counters here are link-time addresses. The layout is that of Go 1.20
-and newer (cmd/link/internal/ld/pcln.go; runtime/symtab.go `pcHeader`, `funcInfo`; runtime/runtime2.go
-`_func`). Go 1.26 stopped writing `textStart` into the header, so the text address comes from outside.
+and newer (cmd/link/internal/ld/pcln.go; runtime/symtab.go `funcInfo`; runtime/runtime2.go `_func`;
+runtime/symtabinl.go `inlinedCall`). The address of the text comes from outside, as does function data.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
+from leaktui.binary.pcheader import decode_header
+from leaktui.binary.pcvalue import find_value, find_values
 from leaktui.errors import DecodeError, Truncated
 from leaktui.model.frame import Frame, Stack
-
-MAGIC = 0xFFFFFFF1
-"""internal/abi.Go120PCLnTabMagic: Go 1.20 to 1.27."""
-
-_HEADER = re.compile(rb"(?:\xf1\xff\xff\xff|\xff\xff\xff\xf1)\x00\x00[\x01\x02\x04][\x04\x08]")
-_OLDER_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA, 0xFFFFFFF0)
 
 _NO_TABLE = 0xFFFFFFFF
 _PCDATA_INL_TREE = 2
@@ -33,8 +28,6 @@ _FUNCDATA_INL_TREE = 3
 _FUNC_SIZE = 44
 _FUNC_ID = 40
 _INLINED_CALL_SIZE = 16
-_VARINT = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
-_ZIGZAG = tuple(-(value >> 1) - 1 if value & 1 else value >> 1 for value in range(1 << 14))
 _INLINE_DEPTH = 256
 
 
@@ -49,22 +42,6 @@ class Function:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """runtime.pcHeader. The offsets are bytes from the start of the table."""
-
-    order: str
-    quantum: int
-    word_size: int
-    function_count: int
-    text_start: int
-    names: int
-    units: int
-    files: int
-    values: int
-    functions: int
-
-
 class FuncInfo(NamedTuple):
     """What we need of a runtime._func; a tuple, because large programs have 200,000 of them."""
 
@@ -77,36 +54,6 @@ class FuncInfo(NamedTuple):
     func_id: int
     inline_values: int
     inline_tree: int | None
-
-
-def decode_header(data: bytes) -> Header:
-    """Decode and check the 72 (or 40) bytes at the start of a table; raises DecodeError."""
-    if len(data) < 8:
-        raise Truncated("the pc-line table is cut short")
-    order = "<" if data[3] == 0xFF else ">"
-    (magic,) = struct.unpack_from(order + "I", data)
-    if magic in _OLDER_MAGICS:
-        raise DecodeError("built with a Go older than 1.20, whose tables leaktui does not read")
-    if magic != MAGIC or data[4] or data[5] or data[6] not in (1, 2, 4) or data[7] not in (4, 8):
-        raise DecodeError("no Go pc-line table here")
-    word_size = data[7]
-    words = struct.Struct(f"{order}8{'Q' if word_size == 8 else 'I'}")
-    if len(data) < 8 + words.size:
-        raise Truncated("the pc-line table is cut short")
-    count, _files, text_start, names, units, files, values, functions = words.unpack_from(data, 8)
-    if not (8 + words.size <= names < units <= files <= values <= functions) or not 0 < count < 1 << 28:
-        raise DecodeError("the pc-line table's header makes no sense")
-    return Header(order, data[6], word_size, count, text_start, names, units, files, values, functions)
-
-
-def iter_headers(data: bytes) -> Iterator[int]:
-    """Offsets in *data* at which a table may begin, ascending."""
-    for match in _HEADER.finditer(data):
-        try:
-            decode_header(data[match.start() : match.start() + 72])
-        except DecodeError:
-            continue
-        yield match.start()
 
 
 class PcLineTable:
@@ -271,13 +218,14 @@ class PcLineTable:
         if shown_pc is None:
             shown_pc = pc
         found: list[Frame] = []
-        call = self._inlined_call(info, pc)
-        while call is not None and len(found) < _INLINE_DEPTH:
+        for _ in range(_INLINE_DEPTH):  # a damaged tree may have a cycle
+            call = self._inlined_call(info, pc)
+            if call is None:
+                break
             func_id, name_offset, parent_pc = call
             if not found or not self._is_wrapper(func_id):
                 found.append(self._frame(info, name_offset, pc, shown_pc, inlined=True))
             pc = info.entry + parent_pc
-            call = self._inlined_call(info, pc)
         if not found or not self._is_wrapper(info.func_id):
             found.append(self._frame(info, info.name_offset, pc, shown_pc, inlined=False))
         return tuple(found)
@@ -301,7 +249,7 @@ class PcLineTable:
         pattern = self._u32.pack(offset)
         found = self._funcdata.find(pattern, 4)
         hits = []
-        while found >= 0:
+        while 0 <= found <= len(self._funcdata) - _INLINED_CALL_SIZE + 4:
             hits.append(found - 4)
             found = self._funcdata.find(pattern, found + 1)
         if not hits:
@@ -319,7 +267,7 @@ class PcLineTable:
             for _, index in trees[first : order + 1]:
                 info = self.info(index)
                 tree_index = (hit - starts[order]) // _INLINED_CALL_SIZE
-                if tree_index in self._values(info.inline_values):
+                if tree_index in find_values(self._data, self.header.values + info.inline_values):
                     parent_pc: int = self._call.unpack_from(self._funcdata, hit)[2]
                     yield info.entry + parent_pc
 
@@ -403,53 +351,10 @@ class PcLineTable:
         return file
 
     def _value(self, table: int, pc: int, entry: int) -> int:
-        """runtime.pcvalue: the value a table gives for *pc*, -1 where it has none.
-
-        Pairs of varints, a zigzag value delta and a pc delta; a value delta of 0 ends them, unless it is
-        the first (runtime.step). Scanning up to *pc* beats keeping decoded tables: stacks repeat, and whole
-        stacks are cached.
-        """
+        """The value a table gives for *pc* in the function at *entry*, -1 where it has none."""
         if table == 0:
             return -1
-        data = self._data
-        position = self.header.values + table
-        target = (pc - entry) // self.header.quantum
-        end, value = 0, -1
-        try:
-            while True:
-                delta = data[position]
-                if delta >= 0x80:  # in two bytes, or rarely more
-                    second = data[position + 1]
-                    if second < 0x80:
-                        position += 2
-                        value += _ZIGZAG[delta & 0x7F | second << 7]
-                    else:
-                        delta, position = _long_varint(data, position)
-                        value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-                elif delta or not end:
-                    position += 1
-                    value += _ZIGZAG[delta]
-                else:
-                    return -1
-                step = data[position]
-                position += 1
-                if step >= 0x80:
-                    step, position = _long_varint(data, position - 1)
-                end += step
-                if target < end:
-                    return value
-                if not step:
-                    return -1
-        except IndexError as error:
-            raise Truncated("a table of the pc-line table is cut short") from error
-
-    def _values(self, table: int) -> frozenset[int]:
-        """Every value of a table."""
-        data = self._data
-        start = self.header.values + table
-        stop = data.find(b"\0", start + 1, self.header.functions)
-        deltas = _VARINT.findall(data, start, stop)[::2] if table and stop > 0 else []
-        return frozenset(accumulate((_decode_zigzag(delta) for delta in deltas), initial=-1))
+        return find_value(self._data, self.header.values + table, (pc - entry) // self.header.quantum)
 
     def _name_at(self, offset: int) -> str:
         name = self._names.get(offset)
@@ -478,23 +383,3 @@ def printed_name(name: str) -> str:
     start = name.find("[")
     end = name.rfind("]")
     return name if start < 0 or end < start else f"{name[:start]}[...]{name[end + 1 :]}"
-
-
-def _long_varint(data: bytes, position: int) -> tuple[int, int]:
-    """The varint at *position*, and the position after it."""
-    value = shift = 0
-    while shift <= 28:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise Truncated("a varint of the pc-line table does not end")
-
-
-def _decode_zigzag(encoded: bytes) -> int:
-    value = 0
-    for byte in reversed(encoded):
-        value = value << 7 | byte & 0x7F
-    return -(value >> 1) - 1 if value & 1 else value >> 1

@@ -10,19 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from leaktui.binary.executable import Executable
+from leaktui.binary.flow.callees import is_standard
 from leaktui.binary.flow.code import ABI_REGISTERS, FunctionCode
 from leaktui.binary.flow.facts import Exit
 from leaktui.binary.flow.image import ExecutableCode
 from leaktui.binary.flow.program import Program
 from leaktui.binary.flow.state import Status
 from leaktui.binary.flow.statement import find_statement
-from leaktui.binary.flow.use import ResponseUse, Verdict, summarize_use
+from leaktui.binary.flow.use import Place, ResponseUse, Verdict, summarize_use
 from leaktui.binary.flow.values import ERROR, RESPONSE_POINTER, Pair, Value
 from leaktui.binary.pclntab import Function
 from leaktui.binary.value_flow import Site, ValueFlow
 from leaktui.binary.x86_instruction import RAX, RBX, RCX
 from leaktui.errors import EngineUnavailable
 from leaktui.model.frame import Frame
+from leaktui.text import package_of
 
 _CALLERS = 16
 """Callers of a function that are asked which results they use."""
@@ -89,7 +91,9 @@ class ResponseFlow:
             return None
         flow = ValueFlow(self._program)
         flow.walk_from_entry(code, {ABI_REGISTERS[number]: RESPONSE_POINTER})
-        return summarize_use(function, flow.facts, frozenset(), self._statement_in(code), borrowed=True)
+        return summarize_use(
+            function, flow.facts, frozenset(), self._statement_in(code), self._place, borrowed=True
+        )
 
     def hands_over(self, return_pcs: Sequence[int]) -> tuple[StackUse, ...]:
         """Follow a response outwards along a stack, frame by frame, as far as it is handed on.
@@ -118,6 +122,10 @@ class ResponseFlow:
             if use is not None:
                 yield CallSiteUse(caller, return_pc, use)
 
+    def callers_of(self, function: Function) -> tuple[int, ...]:
+        """Return addresses of the direct calls of *function*: call sites for `use_at` and `classify`."""
+        return self._program.callers_of(function.entry)
+
     # --- walking ---
 
     def _walk(self, site: Site, caller_pcs: Sequence[int]) -> tuple[ResponseUse, Site | None] | None:
@@ -128,7 +136,11 @@ class ResponseFlow:
         flow = ValueFlow(self._program)
         flow.walk_from_call(code, site)
         use = summarize_use(
-            code.function, flow.facts, self._taken_results(code, caller_pcs), self._statement_in(code)
+            code.function,
+            flow.facts,
+            self._taken_results(code, caller_pcs),
+            self._statement_in(code),
+            self._place,
         )
         return use, self._next_site(flow, use)
 
@@ -192,6 +204,14 @@ class ResponseFlow:
         return Site(0, tuple(registers.items()), tuple(memory.items()))
 
     # --- logical frames ---
+
+    def _place(self, pc: int) -> Place:
+        """Where the instruction at *pc* is in the source."""
+        frames = self._executable.frames_at(pc, return_address=False)
+        for frame in frames:
+            if not is_standard(package_of(frame.function)):
+                return Place(pc, frame)
+        return Place(pc, frames[-1] if frames else Frame("", pc=pc))
 
     def _statement_in(self, code: FunctionCode) -> Callable[[Exit], int]:
         return lambda end: find_statement(code, end, self._line, self._is_defer_return)

@@ -159,18 +159,29 @@ class Signatures:
 
 
 def _outputs(entry: DIE) -> tuple[str, ...]:
-    found = []
+    # A function with defer has its results twice, on the stack and in registers, under one name.
+    found: dict[bytes, str] = {}
     for number, child in enumerate(entry.iter_children()):
         if number >= _CHILDREN:
             break
         if child.tag != "DW_TAG_formal_parameter":
             continue
         flag = child.attributes.get("DW_AT_variable_parameter")
-        if flag is None or not flag.value or "DW_AT_type" not in child.attributes:
+        name = child.attributes.get("DW_AT_name")
+        if flag is None or not flag.value or name is None or "DW_AT_type" not in child.attributes:
             continue
-        name = child.get_DIE_from_attribute("DW_AT_type").attributes.get("DW_AT_name")
-        found.append("" if name is None else bytes(name.value).decode("utf-8", "replace"))
-    return tuple(found)
+        found.setdefault(name.value, _type_name(child.get_DIE_from_attribute("DW_AT_type")))
+    return tuple(found.values())
+
+
+def _type_name(entry: DIE) -> str:
+    name = entry.attributes.get("DW_AT_name")
+    if name is None:
+        return ""
+    if name.value.startswith(b".") and "DW_AT_type" in entry.attributes:
+        # A type parameter is a typedef `.param0` of the shape it was compiled for.
+        return _type_name(entry.get_DIE_from_attribute("DW_AT_type")).removeprefix("go.shape.")
+    return bytes(name.value).decode("utf-8", "replace")
 
 
 def hands_over_body(outputs: tuple[str, ...] | None) -> bool:

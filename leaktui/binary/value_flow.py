@@ -17,13 +17,14 @@ from leaktui.binary.flow.code import ABI_REGISTERS, FunctionCode
 from leaktui.binary.flow.facts import Exit, Facts
 from leaktui.binary.flow.machine import Machine
 from leaktui.binary.flow.program import Program
-from leaktui.binary.flow.state import Address, State, Status, Test
+from leaktui.binary.flow.state import Address, Condition, State, Status
 from leaktui.binary.flow.values import (
     ERROR,
     NIL,
     NOT_NIL,
     RESPONSE_POINTER,
     Constant,
+    Flag,
     Pointer,
     Region,
     Value,
@@ -70,18 +71,17 @@ class ValueFlow:
     def walk_from_call(self, code: FunctionCode, site: Site) -> None:
         """Walk *code* from its entry; the response appears at *site*."""
         self._site = site
-        state = _entry_state(0)
-        self._record_exits(self._run(code, code.function.entry, state, 0))
+        self._record_exits(self._run(code, code.function.entry, _entry_state(code), 0))
         if not self.facts.reached:
             # A jump that could not be followed hides the call: begin right behind it, with nothing known.
             self.facts.gaps.add("the call was not reached from the function's entry")
-            state = _entry_state(0)
+            state = _entry_state(code)
             self._arrive(state, site)
             self._record_exits(self._run(code, site.return_pc, state, 0))
 
     def walk_from_entry(self, code: FunctionCode, registers: dict[int, Value]) -> None:
         """Walk *code* with the response among its arguments, in *registers*."""
-        state = _entry_state(0)
+        state = _entry_state(code)
         state.registers.update(registers)
         state.open_response()
         self.facts.reached = True
@@ -177,6 +177,8 @@ class ValueFlow:
                     new.enter_shared(pc, source)
                 else:
                     new.enter_own()
+            if (source, pc) in code.loop_edges():
+                new.go_back()
             bucket = pending.setdefault(pc, {})
             key = new.key(code.flags.get(pc, frozenset()))
             old = bucket.get(key)
@@ -262,6 +264,7 @@ class ValueFlow:
                 self.facts.exits[Exit(instruction.address, status, overwritten=True)] = None
             return []
         if state.status is not Status.ABSENT:
+            self.facts.exits[Exit(instruction.address, state.status)] = None
             return []
         self._arrive(state, site)
         return [state]
@@ -325,18 +328,23 @@ class ValueFlow:
         push(if_zero, state, here)
 
 
-def _refine(state: State, test: Test, value: Value) -> None:
+def _refine(state: State, test: Condition, value: Value) -> None:
     """What the branch just taken says about the value that was tested, if that was unknown."""
     if test.value is not None or test.zero is not None:
         return
     if test.register is not None:
         state.registers.setdefault(test.register, value)
     if test.slot is not None:
-        state.memory.setdefault(test.slot, value)
+        known = Flag(0 if value == NIL else 1) if test.byte else value
+        state.memory.setdefault(test.slot, known)
     state.test = None
 
 
-def _entry_state(depth: int) -> State:
+def _entry_state(code: FunctionCode) -> State:
+    """The state a function that is not called from another walk begins in: its arguments are anything."""
     state = State()
-    state.registers[RSP] = Pointer(Region("stack", depth), 0)
+    state.registers[RSP] = Pointer(Region("stack", 0), 0)
+    for number, register in enumerate(ABI_REGISTERS):
+        if register in code.argument_registers():
+            state.registers[register] = Pointer(Region("argument", number), 0)
     return state

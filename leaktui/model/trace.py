@@ -1,6 +1,7 @@
 """What an execution trace tells, already folded: one record per stack, not per event.
 
-Times are nanoseconds on the trace's own monotonic clock.
+Times are nanoseconds on the trace's own monotonic clock. A trace ends in the middle of things: what is
+"still" so is so at `TraceSummary.end_ns`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ class BodyHandoff:
     """An HTTP response body handed to a caller during the trace.
 
     HTTP/1: `holder_goid` is the connection's `readLoop`, `caller_goid` the goroutine that called
-    `roundTrip`, `stack` the caller's. HTTP/2: the holder is the stream's `doRequest` goroutine.
-    `released_ns` is when the holder was let go (Close or EOF), None when it still waited at the end;
-    `release_stack` is who let it go. `caller_alive` says whether the caller still existed at the end,
-    `caller_reading` whether it was then blocked reading a response body,
-    `caller_stack` its last seen stack, empty when none was seen.
+    `roundTrip`, `stack` the caller's, empty when the caller had been waiting since before the trace and
+    the trace does not show where. HTTP/2: the holder is the stream's `doRequest` goroutine, which
+    stays while the peer has more to send.
+    `released_ns` is when the holder was let go (Close, EOF, cancelled, connection gone), None when it
+    still waited at the end; `release_stack` is who let it go, empty when the kernel or a timer did.
+    `caller_alive` says whether the caller still existed at the end, `caller_stack` is its last seen
+    stack, empty when none was seen. `last_read_ns` is the last read of this body that went to the
+    network, None when none did (what is already buffered is read without a trace). `reader_goid` is the
+    goroutine that was inside a read of this body at the end: the caller (`caller_reading` is then
+    True) or one that the caller created, or handed it to over a channel.
     """
 
     holder_goid: int
@@ -32,14 +38,31 @@ class BodyHandoff:
     caller_alive: bool = True
     caller_reading: bool = False
     caller_stack: Stack = ()
+    last_read_ns: int | None = None
+    reader_goid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader:
+    """A goroutine that was reading a response body at the end.
+
+    `matched` says that it is the `reader_goid` of one of the hand-offs; the others read bodies opened
+    before the trace, or got theirs in a way the trace does not show.
+    """
+
+    goid: int
+    stack: Stack
+    matched: bool
 
 
 @dataclass(frozen=True, slots=True)
 class GoroutineFlow:
     """Goroutines created at one stack during the trace.
 
-    `created` and `ended` count within the trace; `parked` of them were blocked at its end, at
-    `parked_stack` for `parked_reason` (the commonest). `start` is the entry function's stack.
+    The innermost frame of `creation_stack` is the go statement; empty for what the runtime starts on its
+    own (the collector's workers). `created` and `ended` count within the
+    trace; `parked` of them were blocked at its end, at `parked_stack` for `parked_reason` (the
+    commonest). `start` is the entry function's stack: one frame, its line the function's own.
     """
 
     creation_stack: Stack
@@ -53,10 +76,41 @@ class GoroutineFlow:
 
 @dataclass(frozen=True, slots=True)
 class SyscallFlow:
-    """Blocking system calls entered at one stack during the trace."""
+    """System calls at one stack that open or close descriptors.
+
+    `call` is the kernel's name for it (`openat`, `accept4`, `close`, …). Calls that Go makes without
+    telling the scheduler are not traced: `socket` and `pipe2` are recognised by the call that follows
+    (`connect` or `listen`, and `fcntl` in `os.Pipe`); `epoll_create1`, `inotify_init1` and `fcntl`
+    duplicates are not seen at all. A trace does not hold results either: `failed` are the calls whose
+    goroutine then did not go on as it does with a descriptor in hand (0 where that cannot be told).
+    `paired` of the opens were followed by a close on the same goroutine (of the closes, preceded by an
+    open), matched by how much of the stacks they share.
+    """
 
     stack: Stack
     count: int
+    call: str = ""
+    failed: int = 0
+    paired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStat:
+    """How long goroutines were blocked at one stack for one reason.
+
+    Blocks that began before the trace are not among them. `count` and the times are of those that ended
+    within it; `parked` goroutines were still there at its end, the first of them since `oldest_ns`. Both
+    percentiles are of a sample when there are very many.
+    """
+
+    reason: str
+    stack: Stack
+    count: int
+    total_ns: int
+    p50_ns: int
+    p99_ns: int
+    parked: int = 0
+    oldest_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +123,12 @@ class HeapPoint:
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
-    """Everything later steps need of one execution trace."""
+    """Everything later steps need of one execution trace.
+
+    `go_version` is that of the format (`go1.26` for Go 1.26 and 1.27). `truncated` means that the end
+    is missing: the summary then stops at the last whole generation (about a second each).
+    `omitted_handoffs` are released bodies beyond what is kept one by one.
+    """
 
     go_version: str
     duration_ns: int
@@ -80,3 +139,10 @@ class TraceSummary:
     heap: tuple[HeapPoint, ...] = ()
     gc_cycles: int = 0
     truncated: bool = False
+    start_ns: int = 0
+    end_ns: int = 0
+    omitted_handoffs: int = 0
+    body_readers: tuple[BodyReader, ...] = ()
+    blocks: tuple[BlockStat, ...] = ()
+    gc_ns: int = 0
+    """Time during which a GC cycle ran, in nanoseconds."""

@@ -98,7 +98,8 @@ def test_other_architectures_agree_with_addr2line(builder: Builder, goarch: str)
             function = exe.function_at(pc)
             frames = exe.frames_at(pc, return_address=False)
             assert function is not None and function.name == name
-            assert frames[-1].function.split("[")[0] == name.split("[")[0]
+            # A compiler-made wrapper around an inlined method is left out of the frames.
+            assert frames[-1].inlined or frames[-1].function.split("[")[0] == name.split("[")[0]
             if line.endswith(":-1"):
                 unknown += 1
                 assert not frames[0].line
@@ -115,11 +116,12 @@ def test_functions_are_those_of_go_tool_nm(builder: Builder) -> None:
         if kind in ("T", "t") and not name.startswith(("runtime.text", "runtime.etext")):
             listed.add((int(address, 16), name))
     with Executable.open(path) as exe:
-        ours = {(function.entry, function.name) for function in exe.iter_functions()}
+        # nm shows the middle dot of names the compiler numbers as a dot.
+        ours = {(function.entry, function.name.replace("·", ".")) for function in exe.iter_functions()}
     assert len(ours) > 4000
-    # nm marks the ABI in a symbol's name where two exist, and lists the build id, which is no function.
-    unmarked = {(address, name.removesuffix(".abi0")) for address, name in listed if name != "go:buildid"}
-    assert ours - {(address, name) for address, name in ours if name == "go:buildid"} == unmarked
+    # It marks the ABI of assembly functions, and lists the build id, which is no function.
+    assert {name for _, name in ours} == {name.removesuffix(".abi0") for _, name in listed} - {"go:buildid"}
+    assert {entry for entry, _ in ours} == {entry for entry, name in listed if name != "go:buildid"}
 
 
 def test_find_function(builder: Builder) -> None:
@@ -207,26 +209,27 @@ def test_goroot_is_where_the_standard_library_was(builder: Builder) -> None:
         Executable.open(builder("census", "stripped")) as exe,
         Executable.open(builder("census", "trimmed")) as trimmed,
     ):
-        said = subprocess.run([builder.toolchain.go, "env", "GOROOT"], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [builder.toolchain.go, "env", "GOROOT"], capture_output=True, text=True, check=True
+        )
         assert exe.goroot == f"{said.stdout.strip()}/src"
         assert trimmed.goroot == ""
 
 
 def test_of_a_running_process(builder: Builder) -> None:
     path = builder("census", "pie")
-    process = subprocess.Popen([path, "--wait"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    try:
-        with Executable.open(f"/proc/{process.pid}/exe") as exe:
-            bias = exe.bias(Path(f"/proc/{process.pid}/maps").read_text())
-            assert bias is not None and bias % 4096 == 0 and bias != 0
-            entry = exe.find_function("main.main")
-            assert entry is not None
-            with Path(f"/proc/{process.pid}/mem").open("rb") as memory:
-                memory.seek(entry.entry + bias)
-                code = memory.read(16)
-            offset = exe.file_offset(entry.entry)
-            assert offset is not None
-            assert path.read_bytes()[offset : offset + 16] == code
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen([path, "--wait"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            with Executable.open(f"/proc/{process.pid}/exe") as exe:
+                bias = exe.bias(Path(f"/proc/{process.pid}/maps").read_text())
+                assert bias is not None and bias % 4096 == 0 and bias != 0
+                entry = exe.find_function("main.main")
+                assert entry is not None
+                with Path(f"/proc/{process.pid}/mem").open("rb", buffering=0) as memory:
+                    memory.seek(entry.entry + bias)
+                    code = memory.read(16)
+                offset = exe.file_offset(entry.entry)
+                assert offset is not None
+                assert path.read_bytes()[offset : offset + 16] == code
+        finally:
+            process.kill()

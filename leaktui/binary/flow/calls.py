@@ -13,28 +13,21 @@ from leaktui.binary.flow.code import ABI_REGISTERS, FunctionCode
 from leaktui.binary.flow.facts import Facts, Passed
 from leaktui.binary.flow.machine import Machine
 from leaktui.binary.flow.program import Program
+from leaktui.binary.flow.runtime_effects import RuntimeEffects
 from leaktui.binary.flow.state import State, Status
 from leaktui.binary.flow.values import (
-    BARRIER,
     BODY_DATA,
     NIL,
     NO_ARGUMENTS,
     READER,
     RESPONSE_POINTER,
     Constant,
-    Itab,
     Method,
     Pair,
     Pointer,
-    Region,
     Value,
 )
-from leaktui.binary.x86_instruction import R11, RAX, RBX, RCX, RDI, RDX, RSI, Instruction, Memory, Operation
-
-_DUFF_COPY_STEP = 14
-"""Bytes of code that copy 16 bytes in runtime.duffcopy (runtime/mkduff.go, amd64), 64 times."""
-_DUFF_COPY_BLOCKS = 64
-_DUFF_ZERO_LIMIT = 1024
+from leaktui.binary.x86_instruction import RAX, RBX, RCX, RDX, Instruction, Memory, Operation
 
 
 class Unfollowed(Exception):
@@ -59,6 +52,7 @@ class CallEffects:
         self._walker = walker
         self._facts = walker.facts
         self._machine = walker.machine
+        self._runtime = RuntimeEffects(walker.program, walker.machine, walker.facts)
 
     def apply(self, instruction: Instruction, state: State, depth: int) -> list[State]:
         """The states in which the call returns: none if it does not, several if it may end in several ways."""
@@ -70,14 +64,27 @@ class CallEffects:
         function = self._walker.program.reader.function_at(target.number)
         name = function.name if function is not None else ""
         kind = classify_callee(name) if name else Callee.FOLLOW
+        done = self._runtime.apply(kind, instruction, state, depth)
+        if done is not None:
+            return done
         special = self._SPECIAL.get(kind)
         if special is not None:
             return special(self, instruction, state, depth)
         if kind is Callee.NO_RETURN or kind is Callee.MORE_STACK:
+            if kind is Callee.NO_RETURN and name.startswith("runtime."):
+                self._note_panic(instruction.address, state)
             return []
         if kind in (Callee.FOLLOW, Callee.DEFER_OTHER):
             return self._follow(instruction, state, depth, target.number, name, closure)
         return self._library(instruction, state, name, kind)
+
+    def _note_panic(self, pc: int, state: State) -> None:
+        """A panic while the body is open, and no closure at hand that could be a deferred close of it."""
+        if state.status is not Status.OPEN or state.defers:
+            return
+        closures = [address for address, value in state.memory.items() if isinstance(value, Constant)]
+        if not any(self._is_closure(state, Pointer(*at)) and state.reaches(Pointer(*at)) for at in closures):
+            self._facts.panics.add(pc)
 
     def deferred_close(self, state: State, depth: int) -> bool:
         """Whether the closures deferred so far close the body on every path."""
@@ -205,7 +212,11 @@ class CallEffects:
     def _library(self, instruction: Instruction, state: State, name: str, kind: Callee) -> list[State]:
         """The standard library by its contract: it reads what it is given, and closes nothing unless documented."""
         given = None
+        target = instruction.target
+        taken = self._walker.program.arguments_of(target) if target is not None else None
         for number, register in enumerate(ABI_REGISTERS):
+            if taken is not None and register not in taken:
+                continue  # left there from before
             value = state.get(register)
             what = state.reaches(value)
             if what is None:
@@ -244,52 +255,6 @@ class CallEffects:
         return function is not None and function.entry == first.number
 
     # --- the runtime ---
-
-    def _write_barrier(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        state.set(R11, BARRIER)
-        state.test = None
-        return [state]
-
-    def _allocate(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        # newobject(typ) has the type in RAX, mallocgc(size, typ, zero) in RBX.
-        candidates = [state.get(RAX), state.get(RBX)]
-        region = Region("heap", instruction.address << 3 | depth)
-        for value in candidates:
-            if isinstance(value, Constant) and value.number > 1 << 16:
-                name = self._walker.program.metadata.type_name(value.number)
-                self._machine.allocated[region] = name
-                break
-        state.lose_registers()
-        state.clear_region(region)
-        state.registers[RAX] = Pointer(region, 0)
-        return [state]
-
-    def _grow_slice(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        old = state.get(RAX)
-        region = Region("heap", instruction.address << 3 | depth)
-        fields = list(state.fields(old)) if isinstance(old, Pointer) else []
-        state.lose_registers()
-        state.clear_region(region)
-        for offset, value in fields:
-            state.memory[region, offset] = value
-        state.registers[RAX] = Pointer(region, 0)
-        return [state]
-
-    def _type_assert(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        descriptor = state.get(RAX)
-        state.lose_registers()
-        if isinstance(descriptor, Constant):
-            interface = self._walker.program.metadata.find_asserted_interface(descriptor.number)
-            if interface is not None:
-                state.registers[RAX] = Itab(interface)
-        return [state]
-
-    def _assert_interface(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        interface = state.get(RAX)
-        state.lose_registers()
-        if isinstance(interface, Constant):
-            state.registers[RAX] = Itab(interface.number)
-        return [state]
 
     def _defer(self, instruction: Instruction, state: State, depth: int) -> list[State]:
         """deferproc(fn) and deferprocStack(record): the closure runs at deferreturn."""
@@ -376,91 +341,8 @@ class CallEffects:
             return self._walker.program.metadata.read_word(closure.number)
         return None
 
-    def _send(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        """chansend1(c, elem)."""
-        what = state.reaches(state.get(RBX))
-        if what is not None:
-            self._machine.store_away(instruction.address, state, "channel", what)
-        state.lose_registers()
-        return [state]
-
-    def _try_send(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        """selectnbsend(c, elem) bool: sent, or not."""
-        if state.reaches(state.get(RBX)) is None:
-            state.lose_registers()
-            return [state]
-        unsent = state.copy()
-        unsent.lose_registers()
-        unsent.registers[RAX] = NIL
-        (sent,) = self._send(instruction, state, depth)
-        sent.registers[RAX] = Constant(1)
-        return [sent, unsent]
-
-    def _select(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        """selectgo(cases, …): which case was taken is told by a number that is not followed."""
-        if state.reaches(state.get(RAX)) is not None:
-            self._pass_opaque(instruction.address, state, "runtime.selectgo", (RAX,))
-        state.lose_registers()
-        return [state]
-
-    def _convert(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        """convT(typ, &value): a copy of the value on the heap, as an interface's data."""
-        source = state.get(RBX)
-        fields = list(state.fields(source)) if isinstance(source, Pointer) else []
-        (state,) = self._allocate(instruction, state, depth)
-        made = state.get(RAX)
-        assert isinstance(made, Pointer)
-        for offset, value in fields:
-            if offset >= 0:
-                state.memory[made.region, offset] = value
-        return [state]
-
-    def _move_memory(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        self._copy(instruction, state, RAX, RBX, RCX)
-        return [state]
-
-    def _typed_move(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        self._copy(instruction, state, RBX, RCX, None)
-        return [state]
-
-    def _copy(self, instruction: Instruction, state: State, to: int, source: int, size: int | None) -> None:
-        count = state.get(size) if size is not None else None
-        length = count.number if isinstance(count, Constant) else None
-        self._machine.copy_memory(instruction.address, state, state.get(to), state.get(source), length)
-        state.lose_registers()
-
-    def _duff_zero(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        state.set(RDI, None)
-        return [state]
-
-    def _duff_copy(self, instruction: Instruction, state: State, depth: int) -> list[State]:
-        target = instruction.target or 0
-        function = self._walker.program.reader.function_at(target)
-        blocks = _DUFF_COPY_BLOCKS
-        if function is not None:
-            blocks -= (target - function.entry) // _DUFF_COPY_STEP
-        self._machine.copy_memory(
-            instruction.address, state, state.get(RDI), state.get(RSI), max(blocks, 0) * 16
-        )
-        state.set(RDI, None)
-        state.set(RSI, None)
-        return [state]
-
     _SPECIAL: dict[Callee, Callable[[CallEffects, Instruction, State, int], list[State]]] = {  # noqa: RUF012
-        Callee.WRITE_BARRIER: _write_barrier,
-        Callee.ALLOCATE: _allocate,
-        Callee.GROW_SLICE: _grow_slice,
-        Callee.TYPE_ASSERT: _type_assert,
-        Callee.ASSERT_INTERFACE: _assert_interface,
         Callee.DEFER: _defer,
         Callee.DEFER_RETURN: _defer_return,
         Callee.GO: _go,
-        Callee.SEND: _send,
-        Callee.TRY_SEND: _try_send,
-        Callee.SELECT: _select,
-        Callee.CONVERT: _convert,
-        Callee.MOVE_MEMORY: _move_memory,
-        Callee.TYPED_MOVE: _typed_move,
-        Callee.DUFF_ZERO: _duff_zero,
-        Callee.DUFF_COPY: _duff_copy,
     }

@@ -85,6 +85,7 @@ class FunctionCode:
         self.leaders: set[int] = {function.entry}
         self.complete = True
         self._argument_registers: frozenset[int] | None = None
+        self._loop_edges: frozenset[tuple[int, int]] | None = None
         self.shared: set[int] = set()
         """Leaders that more than one instruction leads to."""
         self.flags: dict[int, frozenset[int]] = {}
@@ -103,11 +104,8 @@ class FunctionCode:
 
     def _find_shared(self) -> None:
         entered: set[int] = set()
-        for item in self.instructions.values():
-            following = [item.end] if item.operation not in _ENDS else []
-            if item.target is not None and item.operation in (Operation.BRANCH, Operation.JUMP):
-                following.append(item.target)
-            for pc in following:
+        for address in self.instructions:
+            for pc in self._successors(address):
                 (self.shared if pc in entered else entered).add(pc)
         self.shared &= self.leaders
 
@@ -138,6 +136,52 @@ class FunctionCode:
 
     def contains(self, pc: int) -> bool:
         return self.function.entry <= pc < self.function.end
+
+    def loop_edges(self) -> frozenset[tuple[int, int]]:
+        """(from, to) of the jumps that close a loop that calls something: around it, memory may have changed."""
+        if self._loop_edges is None:
+            self._loop_edges = self._find_loop_edges()
+        return self._loop_edges
+
+    def _find_loop_edges(self) -> frozenset[tuple[int, int]]:
+        found: set[tuple[int, int]] = set()
+        entry = self.function.entry
+        open_, done = {entry}, set()
+        stack = [(entry, iter(self._successors(entry)))]
+        while stack:
+            pc, following = stack[-1]
+            to = next(following, None)
+            if to is None:
+                stack.pop()
+                open_.discard(pc)
+                done.add(pc)
+            elif to in open_:
+                if to > pc or self._calls_between(to, pc):
+                    found.add((pc, to))
+            elif to not in done:
+                open_.add(to)
+                stack.append((to, iter(self._successors(to))))
+        return frozenset(found)
+
+    def _calls_between(self, first: int, last: int) -> bool:
+        """Whether there is a call in the code from *first* to *last*; the search of an itab cache has none."""
+        pc = first
+        while pc <= last:
+            instruction = self.instructions[pc]
+            if instruction.operation is Operation.CALL:
+                return True
+            pc = instruction.end
+        return False
+
+    def _successors(self, pc: int) -> list[int]:
+        """Where the instruction at *pc* goes on to, inside the function; jumps through tables are not known."""
+        instruction = self.instructions.get(pc)
+        if instruction is None:
+            return []
+        following = [instruction.end] if instruction.operation not in _ENDS else []
+        if instruction.target is not None and instruction.operation in (Operation.BRANCH, Operation.JUMP):
+            following.append(instruction.target)
+        return [to for to in following if to in self.instructions]
 
     def argument_registers(self) -> frozenset[int]:
         """The registers it takes arguments in: those its prologue saves around runtime.morestack.

@@ -55,6 +55,7 @@ class Facts:
         self.exits_in_order: list[Exit] = []
         """One for each end of a path, in the order the interpreter met them, calls that overwrite apart."""
         self.touches: set[int] = set()
+        self.panics: set[int] = set()
         self.reached = False
         self.deferred_in_loop = False
         self.closure_given = False

@@ -9,13 +9,13 @@ from __future__ import annotations
 from leaktui.binary.flow.code import ABI_REGISTERS
 from leaktui.binary.flow.facts import Facts, Stored
 from leaktui.binary.flow.metadata import Metadata
-from leaktui.binary.flow.state import Address, State, Status, Test
+from leaktui.binary.flow.numbers import mask_value, method_at, move_value, signed_number
+from leaktui.binary.flow.state import Address, Condition, State, Status
 from leaktui.binary.flow.values import (
     BARRIER,
     BODY_DATA,
     BODY_DATA_OFFSET,
     BODY_ITAB,
-    ITAB_FIRST_METHOD,
     NIL,
     RESPONSE,
     SHARED,
@@ -24,10 +24,10 @@ from leaktui.binary.flow.values import (
     Flag,
     Itab,
     Loaded,
-    Method,
     Pair,
     Pointer,
     Region,
+    Unread,
     Value,
     is_followed,
     known_zero,
@@ -87,11 +87,12 @@ class Machine:
                 state.set(destination, Pair(NIL, NIL) if destination >= XMM0 else NIL)
             case Operation.ADD:
                 assert isinstance(destination, int) and isinstance(source, Immediate)
-                state.set(destination, _moved(state.get(destination), source.value))
+                state.set(destination, move_value(state.get(destination), source.value))
             case Operation.AND | Operation.OR:
                 assert isinstance(destination, int) and isinstance(source, Immediate)
                 state.set(
-                    destination, _masked(operation, state.get(destination), source.value, instruction.width)
+                    destination,
+                    mask_value(operation, state.get(destination), source.value, instruction.width),
                 )
             case Operation.SET:
                 assert isinstance(destination, int)
@@ -104,11 +105,11 @@ class Machine:
                 self._exchange(instruction, state)
             case Operation.PUSH:
                 value = self.read(state, source, _WORD)
-                state.set(RSP, _moved(state.get(RSP), -_WORD))
+                state.set(RSP, move_value(state.get(RSP), -_WORD))
                 self._store(instruction, state, Memory(RSP, None, 1, 0), value)
             case Operation.POP:
                 value = self.read(state, Memory(RSP, None, 1, 0), _WORD)
-                state.set(RSP, _moved(state.get(RSP), _WORD))
+                state.set(RSP, move_value(state.get(RSP), _WORD))
                 if isinstance(destination, int):
                     state.set(destination, value)
                 elif isinstance(destination, Memory):
@@ -180,6 +181,8 @@ class Machine:
         address = self.locate(state, memory)
         if address is not None:
             value = state.memory.get(address)
+            if width == 1 and value is None and state.status is Status.OPEN:
+                return Unread(*address)
             if width == _WORD or isinstance(value, Flag if width == 1 else Constant):
                 return value
             return None
@@ -196,9 +199,9 @@ class Machine:
         if memory.scaled is not None:
             return None
         if base == BODY_ITAB:
-            return _method(_BODY_METHODS, memory.displacement)
+            return method_at(_BODY_METHODS, memory.displacement)
         if isinstance(base, Itab):
-            return _method(self._metadata.interface_methods(base.interface) or (), memory.displacement)
+            return method_at(self._metadata.interface_methods(base.interface) or (), memory.displacement)
         if isinstance(base, Constant):
             word = self._metadata.read_word(base.number + memory.displacement)
             return Constant(word) if word else None
@@ -213,8 +216,8 @@ class Machine:
             index = state.get(operand.scaled)
             if not isinstance(index, Constant):
                 return None
-            return _moved(state.get(operand.base), operand.displacement + index.number * operand.scale)
-        return _moved(state.get(operand.base), operand.displacement)
+            return move_value(state.get(operand.base), operand.displacement + index.number * operand.scale)
+        return move_value(state.get(operand.base), operand.displacement)
 
     # --- effects ---
 
@@ -278,7 +281,10 @@ class Machine:
         if in_place and value != BODY_DATA and state.status is not Status.ABSENT:
             self._facts.replacements.add(pc)
         what = state.reaches(value)
-        if what is not None and (address[0], SHARED_OFFSET) in state.memory:
+        outside = address[0].kind == "argument" or (address[0], SHARED_OFFSET) in state.memory
+        if outside and isinstance(value, Pointer) and value.region.kind == "heap":
+            state.write((value.region, SHARED_OFFSET), SHARED)
+        if what is not None and outside:
             self.store_away(pc, state, "heap", what)
         elif address[1] >= _INDEXED // 2:
             if what is None:
@@ -348,29 +354,35 @@ class Machine:
         elif isinstance(second, Memory):
             self._store(instruction, state, second, one)
 
-    def _test(self, instruction: Instruction, state: State) -> Test | None:
+    def _test(self, instruction: Instruction, state: State) -> Condition | None:
         left, right, width = instruction.destination, instruction.source, instruction.width
         value = self.read(state, left, width)
         other = self.read(state, right, width)
         if instruction.operation is Operation.TEST:
+            if left == right and isinstance(value, Unread):
+                return Condition(None, slot=(value.region, value.offset), byte=True)
             if left == right and isinstance(left, int):
-                return Test(value, register=left) if width == _WORD or value is not None else None
+                return Condition(value, register=left) if width == _WORD or value is not None else None
             if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
                 mask = (1 << 8 * width) - 1
-                return Test(value, zero=value.number & other.number & mask == 0)
+                return Condition(value, zero=value.number & other.number & mask == 0)
             return None
         if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
-            difference = _signed(value.number, width) - _signed(other.number, width)
-            return Test(value, zero=difference == 0, difference=difference)
+            difference = signed_number(value.number, width) - signed_number(other.number, width)
+            return Condition(value, zero=difference == 0, difference=difference)
+        if other == NIL and width == 1:
+            if isinstance(value, Unread):
+                return Condition(None, slot=(value.region, value.offset), byte=True)
+            return None
         if other == NIL and width == _WORD:
             slot = self.locate(state, left) if isinstance(left, Memory) else None
-            return Test(value, register=left if isinstance(left, int) else None, slot=slot)
+            return Condition(value, register=left if isinstance(left, int) else None, slot=slot)
         if (
             value is not None
             and other is not None
             and {known_zero(value), known_zero(other)} == {True, False}
         ):
-            return Test(value, zero=False)
+            return Condition(value, zero=False)
         return None
 
     def _touch(self, instruction: Instruction, state: State) -> None:
@@ -417,34 +429,6 @@ _WHOLE = ("response", "body")
 _READERS = frozenset(
     ("io", "bufio", "json", "gzip", "zlib", "flate", "xml", "csv", "gob", "multipart", "textproto")
 )
-
-
-def _method(names: tuple[str, ...], displacement: int) -> Value | None:
-    number, rest = divmod(displacement - ITAB_FIRST_METHOD, _WORD)
-    if rest or number < 0:
-        return None
-    return Method(names[number] if number < len(names) else "")
-
-
-def _moved(value: Value | None, by: int) -> Value | None:
-    if isinstance(value, Pointer):
-        return Pointer(value.region, value.offset + by)
-    if isinstance(value, Constant):
-        return Constant(value.number + by & (1 << 64) - 1)
-    return None
-
-
-def _signed(number: int, width: int) -> int:
-    bits = 8 * width
-    number &= (1 << bits) - 1
-    return number - (1 << bits) if number >> bits - 1 else number
-
-
-def _masked(operation: Operation, value: Value | None, mask: int, width: int) -> Value | None:
-    if not isinstance(value, Constant):
-        return None
-    number = value.number | mask if operation is Operation.OR else value.number & mask
-    return Constant(number & (1 << 8 * width) - 1)
 
 
 def _forget(state: State, registers: tuple[int, ...]) -> None:

@@ -19,6 +19,7 @@ from leaktui.binary.flow.values import (
     READER,
     RESPONSE,
     RESPONSE_POINTER,
+    Flag,
     Pair,
     Pointer,
     Region,
@@ -52,7 +53,7 @@ class Status(Enum):
     UNSURE = "given to code that was not followed"
 
 
-class Test(NamedTuple):
+class Condition(NamedTuple):
     """What the processor's flags stand for, as far as that is known.
 
     Zero means that `value` is nil, unless `zero` says outright whether it is set. `difference` is left minus
@@ -64,6 +65,7 @@ class Test(NamedTuple):
     slot: Address | None = None
     zero: bool | None = None
     difference: int | None = None
+    byte: bool = False
 
     def decides(self, condition: int) -> bool | None:
         """Whether a condition code (the low nibble of a Jcc) is met; None if that is not known."""
@@ -93,8 +95,14 @@ class State:
         self.memory: dict[Address, Value] = {}
         self.status = Status.ABSENT
         self.defers: tuple[Value, ...] = ()
-        self.test: Test | None = None
+        self.test: Condition | None = None
         self.trails: frozenset[Trail] = frozenset(((),))
+
+    def go_back(self) -> None:
+        """Around a loop: what the caller's objects said may have changed."""
+        stale = [at for at, value in self.memory.items() if at[0].kind == "argument" and type(value) is Flag]
+        for address in stale:
+            del self.memory[address]
 
     def enter_shared(self, leader: int, source: int) -> None:
         """Note that the jump at *source* led to *leader*, which other paths come to as well."""

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from leaktui.binary.flow.facts import Exit, Facts, Passed, Stored
+from leaktui.binary.flow.facts import Exit, Facts, Passed
 from leaktui.binary.flow.state import Status
 from leaktui.binary.pclntab import Function
+from leaktui.model.frame import Frame
 
 EMPTIED = "emptied response"
 """What is said of a returned response whose body was replaced."""
@@ -23,8 +24,37 @@ class Verdict(Enum):
     NEVER_CLOSED = "never closed"
     SOMETIMES_UNCLOSED = "not closed on some paths"
     CLOSED = "closed on every path"
+    """Panics aside: those that would skip the Close are in `ResponseUse.panics`."""
     HANDED_OVER = "handed to others"
     UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An instruction (link-time address) and the source line it is shown at: the innermost outside the library."""
+
+    pc: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class UnclosedExit:
+    """A way out on which the body stays open: a return, or a call whose response `overwrites` this one."""
+
+    place: Place
+    overwrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The response or its body (`what`) put where other code finds it.
+
+    `where` is `heap`, `global`, `array` (of this function), `channel`, `goroutine` or `request` (as its body).
+    """
+
+    place: Place
+    where: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +64,9 @@ class ResponseUse:
     `results` are (result number, `response` | `body` | `wrapped`) of what is returned unclosed; where it could
     not be told whether the function has that result at all, they are in `possible_results` instead.
     `drops_replaced_body`: another body was put in the response's place, and the first one was left open.
-    All pcs are link-time addresses of the instruction meant, to be looked up with `return_address=False`:
-    `closes_body` the calls of Close, also in functions that were followed; `unclosed_exits` the return
-    statements on whose paths the body stays open, and calls whose response overwrites an open one (these also
-    in `overwrites`); `touches` where the response is looked into. `complete` is False where some path was not
+    `closes_body` are the calls of Close, also in functions that were followed; `touches` the pcs at which the
+    response is looked into; `panics` the places where a panic would leave the body open, as no Close is
+    deferred yet. `complete` is False where some path was not
     followed; `gaps` says why if the walk itself broke off.
     """
 
@@ -46,16 +75,16 @@ class ResponseUse:
     complete: bool = False
     results: tuple[tuple[int, str], ...] = ()
     possible_results: tuple[tuple[int, str], ...] = ()
-    closes_body: tuple[int, ...] = ()
+    closes_body: tuple[Place, ...] = ()
     defers_close: bool = False
     defers_in_loop: bool = False
     reads_body: bool = False
-    replaces_body: tuple[int, ...] = ()
+    replaces_body: tuple[Place, ...] = ()
     drops_replaced_body: bool = False
-    stores: tuple[Stored, ...] = ()
+    stores: tuple[Store, ...] = ()
     passes_to: tuple[Passed, ...] = ()
-    unclosed_exits: tuple[int, ...] = ()
-    overwrites: tuple[int, ...] = ()
+    unclosed_exits: tuple[UnclosedExit, ...] = ()
+    panics: tuple[Place, ...] = ()
     touches: tuple[int, ...] = ()
     gaps: tuple[str, ...] = ()
 
@@ -89,6 +118,7 @@ def summarize_use(
     facts: Facts,
     taken: frozenset[int] | None,
     statement_of: Callable[[Exit], int],
+    place_of: Callable[[int], Place],
     *,
     borrowed: bool = False,
 ) -> ResponseUse:
@@ -98,8 +128,7 @@ def summarize_use(
     """
     results: dict[tuple[int, str], None] = {}
     possible: dict[tuple[int, str], None] = {}
-    unclosed: dict[int, None] = {}
-    overwrites: dict[int, None] = {}
+    unclosed: dict[UnclosedExit, None] = {}
     kinds: set[str] = set()
     for end in facts.exits:
         held = [item for item in end.results if item[1] not in ("reader", EMPTIED)]
@@ -116,9 +145,8 @@ def summarize_use(
             possible.update(dict.fromkeys(held))
         else:
             kinds.add("open")
-            if end.overwritten:
-                overwrites[end.pc] = None
-            unclosed[end.pc if end.overwritten else statement_of(end)] = None
+            pc = end.pc if end.overwritten else statement_of(end)
+            unclosed[UnclosedExit(place_of(pc), end.overwritten)] = None
     complete = not facts.gaps and facts.reached and (bool(facts.exits) or facts.deferred_in_loop)
     return ResponseUse(
         function=function,
@@ -126,16 +154,16 @@ def summarize_use(
         complete=complete and "unsure" not in kinds,
         results=tuple(results),
         possible_results=tuple(possible),
-        closes_body=tuple(sorted(facts.closes)),
+        closes_body=tuple(place_of(pc) for pc in sorted(facts.closes)),
         defers_close=bool(facts.deferred_closes),
         defers_in_loop=facts.deferred_in_loop,
         reads_body=bool(facts.reads),
-        replaces_body=tuple(sorted(facts.replacements)),
+        replaces_body=tuple(place_of(pc) for pc in sorted(facts.replacements)),
         drops_replaced_body=bool(facts.replacements) and _drops(facts),
-        stores=tuple(sorted(facts.stores)),
+        stores=tuple(Store(place_of(pc), where, what) for pc, where, what in sorted(facts.stores)),
         passes_to=tuple(sorted(facts.passed)),
         unclosed_exits=tuple(unclosed),
-        overwrites=tuple(overwrites),
+        panics=tuple(place_of(pc) for pc in sorted(facts.panics)),
         touches=tuple(sorted(facts.touches)),
         gaps=tuple(sorted(facts.gaps)),
     )

@@ -19,7 +19,11 @@ ITAB_FIRST_METHOD = 0x18
 
 
 class Region(NamedTuple):
-    """A piece of memory told apart from all others: a stack frame, an allocation site, the response."""
+    """A piece of memory told apart from all others.
+
+    `stack` frames by depth, `heap` objects by allocation site, the `response`; an `argument` is what the
+    function's argument points at, if it is a pointer at all.
+    """
 
     kind: str
     number: int = 0
@@ -65,6 +69,13 @@ class Flag(NamedTuple):
     number: int
 
 
+class Unread(NamedTuple):
+    """The byte at a known place whose value is not known: a bool that may be tested again."""
+
+    region: Region
+    offset: int
+
+
 class Pair(NamedTuple):
     """The two words of a vector register."""
 
@@ -92,7 +103,7 @@ SHARED_OFFSET = -(1 << 50)
 NO_ARGUMENTS = Mark("func() that takes nothing")
 """A context's cancel function: whatever lies in the argument registers is not for it."""
 
-Value = Pointer | Constant | Loaded | Itab | Method | Flag | Mark
+Value = Pointer | Constant | Loaded | Itab | Method | Flag | Unread | Mark
 
 NIL = Constant(0)
 RESPONSE_POINTER = Pointer(RESPONSE, 0)
@@ -113,6 +124,8 @@ def known_zero(value: Value | None) -> bool | None:
         return None
     if type(value) is Constant:
         return value.number == 0
-    if type(value) is Pointer or value in (BODY_ITAB, BODY_DATA, READER, NOT_NIL, BARRIER, NO_ARGUMENTS):
+    if type(value) is Pointer:
+        return None if value.region.kind == "argument" else False
+    if value in (BODY_ITAB, BODY_DATA, READER, NOT_NIL, BARRIER, NO_ARGUMENTS):
         return False
     return False if type(value) is Method else None

@@ -42,12 +42,13 @@ class TraceDecoder:
         self._last_number = 0
         self._last_content = 0
         self._finished = False
+        self._done: list[Generation] = []  # complete, not yet given out
 
     def feed(self, data: bytes) -> list[Generation]:
         """Take the next bytes; the generations they complete.
 
         Raises DecodeError when they are no execution trace, LimitExceeded when there are too many.
-        Generations returned earlier stay good.
+        Generations that were complete before that stay good; `finish` still gives those not given out.
         """
         if self._finished:
             raise ValueError("feed after finish")
@@ -59,26 +60,26 @@ class TraceDecoder:
                     remedy="take a shorter one",
                 )
             self._buffer += data
-            return self._take_batches()
+            self._take_batches()
         except DecodeError:
             self.truncated = True
             self._finished = True
             self._generation = None
             self._buffer.clear()
             raise
+        return self._give_out()
 
     def finish(self) -> list[Generation]:
-        """The last generation, if it is whole.
+        """The last generation, if it is whole (and any that damage kept `feed` from giving out).
 
         Raises Truncated when the trace ended before any generation was complete.
         """
-        done: list[Generation] = []
         if not self._finished:
             self._finished = True
             if self._generation is not None and not self._buffer and self._last_content == ev.STRINGS:
                 # Before Go 1.26 nothing marks the end, but strings are always written last
                 # (runtime.traceAdvance: stackTab.dump, then stringTab.reset).
-                done = self._complete()
+                self._complete()
             elif self._generation is not None or self._buffer:
                 self.truncated = True
             self._generation = None
@@ -90,22 +91,25 @@ class TraceDecoder:
                 else "the execution trace is empty",
                 remedy="record it again",
             )
+        return self._give_out()
+
+    def _give_out(self) -> list[Generation]:
+        done, self._done = self._done, []
         return done
 
-    def _take_batches(self) -> list[Generation]:
-        done: list[Generation] = []
+    def _take_batches(self) -> None:
         buffer = self._buffer
         index = 0
         if not self.format_version:
             if not _take_header(buffer):
-                return done
+                return
             self.format_version = f"go{bytes(buffer[3:7]).decode('ascii')}"
             index = _HEADER_BYTES
         size = len(buffer)
         while index < size:
             kind = buffer[index]
             if kind == ev.END_OF_GENERATION:
-                done += self._complete()
+                self._complete()
                 index += 1
                 continue
             if kind not in (ev.EVENT_BATCH, ev.EXPERIMENTAL_BATCH):
@@ -122,17 +126,14 @@ class TraceDecoder:
                 break
             index = start + length
             if kind == ev.EVENT_BATCH and length:
-                data = bytes(buffer[start:index])
-                done += self._take_batch(number, thread, tick, data)
+                self._take_batch(number, thread, tick, bytes(buffer[start:index]))
         del buffer[:index]
-        return done
 
-    def _take_batch(self, number: int, thread: int, tick: int, data: bytes) -> list[Generation]:
-        done: list[Generation] = []
+    def _take_batch(self, number: int, thread: int, tick: int, data: bytes) -> None:
         generation = self._generation
         if generation is not None and number != generation.number:
             # All batches of a generation precede the next one's (runtime.readTrace0).
-            done = self._complete()
+            self._complete()
             generation = None
         if generation is None:
             if number <= self._last_number:
@@ -141,14 +142,12 @@ class TraceDecoder:
             generation = self._generation = Generation(number)
         self._last_content = data[0]
         generation.add_batch(thread, tick, data)
-        return done
 
-    def _complete(self) -> list[Generation]:
-        if self._generation is None:
-            return []
-        done, self._generation = [self._generation], None
-        self.generations += 1
-        return done
+    def _complete(self) -> None:
+        if self._generation is not None:
+            self._done.append(self._generation)
+            self._generation = None
+            self.generations += 1
 
 
 def _take_header(buffer: bytearray) -> bool:

@@ -1,0 +1,257 @@
+"""The arguments: what there is, what it means, what is nonsense.
+
+Law: imports nothing heavy: `--help` and `--version` answer at once. A wrong argument is one line on stderr
+that says what would be right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import NoReturn
+
+from leaktui import __version__
+from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.output import say
+from leaktui.text import printable
+
+LONGEST_WATCH_SECONDS = 24 * 3600.0
+_ALLOWABLE = ("pause",)
+_LEAKS = ("body", "goroutine", "fd", "heap", "none")
+
+_EXAMPLES = """\
+examples:
+  leaktui                              pick a Go process and look at it
+  leaktui --pid 4242                   look at one
+  leaktui diagnose --pid 4242 --json   no screen: the verdict, for a script
+  leaktui doctor --pid 4242            what can be seen of it, and what it takes to see more
+  leaktui demo                         a service that leaks, to try it on
+
+exit status: 0 clean (or all went well), 1 a leak, 2 cannot inspect, 3 undecided
+"""
+
+_PPROF_NOTES = """\
+pprof behind a password: --user asks for it, or takes LEAKTUI_PPROF_PASSWORD; a bearer token is read from
+the variable that --token-env names. Neither is ever given on the command line, where `ps` would show it.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for an error, instead of the usage and then the error."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{printable(message)}: see `{self.prog} --help`")
+        raise SystemExit(ExitStatus.CANNOT_INSPECT)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line, `command` None for the screens; exits on --help and on errors."""
+    return build_parser().parse_args(arguments)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    parser = _Parser(
+        prog="leaktui",
+        # An abbreviation would let `--token SECRET` pass for `--token-env SECRET`.
+        allow_abbrev=False,
+        description="Finds the line that leaks in a running Go process, without stopping it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"leaktui {__version__}")
+    _add_target(parser)
+    _add_consent(parser)
+    _add_source_roots(parser)
+    _add_screen(parser)
+    parser.set_defaults(command=None)
+    # Only the options of a command that were given override those that stood before it.
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_diagnose(commands)
+    _add_doctor(commands)
+    _add_ps(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog or None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=name)
+    return parser
+
+
+def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "diagnose",
+        "watch a process until it is clear whether it leaks, and say which line",
+        "exit status: 0 clean, 1 a leak, 2 cannot inspect, 3 undecided\n"
+        "Ctrl-C ends the watching and prints what is known so far.\n\n" + _PPROF_NOTES,
+    )
+    _add_target(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.diagnosis/1 form"
+    )
+    form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    parser.add_argument(
+        "--seconds",
+        type=parse_seconds,
+        default=60.0,
+        metavar="N",
+        help="watch at most so long (default 60); it ends as soon as it is sure",
+    )
+    _add_consent(parser)
+    _add_source_roots(parser)
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.set_defaults(form="text")
+
+
+def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "doctor",
+        "say which sources work on a process, which do not, why, and the remedy",
+        "exit status: 0 when some source that can answer works, else 2\n\n" + _PPROF_NOTES,
+    )
+    _add_target(parser)
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+
+
+def _add_ps(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(commands, "ps", "list the Go processes here")
+    parser.add_argument("--json", action="store_true", default=False, help="as JSON")
+    _add_credentials(parser)
+
+
+def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(commands, "demo", "run a Go service that leaks, and look at it")
+    parser.add_argument("--leak", choices=_LEAKS, default="body", help="what it forgets (default body)")
+    parser.add_argument(
+        "--rate", type=parse_rate, default=20.0, metavar="N", help="leaks a second (default 20)"
+    )
+    parser.add_argument(
+        "--headless", action="store_true", default=False, help="only run it and print its pid, until Ctrl-C"
+    )
+    _add_screen(parser)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the process")
+    group.add_argument("--pid", type=parse_pid, metavar="N", help="the process to look at")
+    group.add_argument(
+        "--url",
+        metavar="URL",
+        help="its pprof pages, where they are not found by themselves or not on this machine",
+    )
+    group.add_argument(
+        "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
+    )
+    _add_credentials(parser)
+
+
+def _add_credentials(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pprof behind a password")
+    group.add_argument(
+        "--user", metavar="NAME", help="basic authentication for pprof; the password is asked for"
+    )
+    group.add_argument(
+        "--token-env", metavar="VAR", help="the environment variable with pprof's bearer token"
+    )
+
+
+def _add_consent(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("consent")
+    group.add_argument(
+        "--allow",
+        type=parse_allowed,
+        metavar="WHAT",
+        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC)",
+    )
+    group.add_argument("--read-only", action="store_true", help="never ask for more than looking")
+
+
+def _add_source_roots(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source-root",
+        type=parse_root,
+        action="append",
+        metavar="FROM=TO",
+        dest="source_roots",
+        help="source built in FROM is read from TO here; may be repeated",
+    )
+
+
+def _add_screen(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the screen")
+    group.add_argument(
+        "--lean", action="store_true", help="for slow links: plain colours, slow ticks, no animation"
+    )
+    group.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR)")
+
+
+# -- values ------------------------------------------------------------------------------------
+
+
+def parse_pid(text: str) -> int:
+    """A process id. Raises argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) < 1 << 22:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a process id (`leaktui ps` lists those of Go processes)"
+        )
+    return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """A length of time in seconds. Raises argparse.ArgumentTypeError."""
+    return _parse_number(text, "a number of seconds", LONGEST_WATCH_SECONDS)
+
+
+def parse_rate(text: str) -> float:
+    """Leaks a second. Raises argparse.ArgumentTypeError."""
+    return _parse_number(text, "a number of leaks a second", 1000.0)
+
+
+def _parse_number(text: str, what: str, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} above 0 and up to {most:.0f}")
+    return number
+
+
+def parse_allowed(text: str) -> frozenset[str]:
+    """`pause` (a comma-separated list). Raises argparse.ArgumentTypeError."""
+    words = frozenset(word.strip() for word in text.split(","))
+    unknown = sorted(words - set(_ALLOWABLE))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is nothing to allow (choose from {', '.join(_ALLOWABLE)})"
+        )
+    return words
+
+
+def parse_root(text: str) -> str:
+    """`FROM=TO`, checked here and taken apart where it is used. Raises argparse.ArgumentTypeError."""
+    if not text.partition("=")[2]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FROM=TO")
+    return text

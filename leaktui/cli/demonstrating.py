@@ -1,0 +1,54 @@
+"""`leaktui demo`: a service that leaks, and the screens on it.
+
+Law: the demo's processes end with leaktui, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from types import FrameType
+
+from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.output import ProgressLine, say, write_answer
+from leaktui.cli.screens import refuse_without_terminal, show_target
+from leaktui.demo import DemoService
+
+
+def run_demo(options: argparse.Namespace) -> ExitStatus:
+    """Start the demo and look at it. Raises LeaktuiError without a Go toolchain."""
+    if not options.headless:
+        refuse_without_terminal(
+            "run `leaktui demo --headless` and, beside it, `leaktui diagnose --pid` with its pid"
+        )
+    line = ProgressLine()
+    service = DemoService(options.leak, rate=options.rate, progress=line.show)
+    try:
+        service.start()
+    finally:
+        line.clear()
+    try:
+        if options.headless:
+            return _serve(service)
+        options.pid, options.url = service.pid, service.pprof_url
+        return show_target(options)
+    finally:
+        service.stop()
+
+
+def _serve(service: DemoService) -> ExitStatus:
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    write_answer(f"{service.pid}\n")
+    say(f"the demo leaks ({service.leak}) as pid {service.pid}, pprof at {service.pprof_url}; Ctrl-C ends it")
+    while not ended.wait(0.5):
+        if not service.alive:
+            say("the demo has ended by itself: start it again")
+            return ExitStatus.CANNOT_INSPECT
+    return ExitStatus.CLEAN

@@ -1,0 +1,143 @@
+"""`leaktui diagnose`: watch, decide, report.
+
+Law: the verdict is the exit status; a first Ctrl-C (or SIGTERM) ends the watching and what is known is
+still reported, a second one ends everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from leaktui.cli.credentials import read_credentials
+from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.output import (
+    ProgressLine,
+    ReportFile,
+    report_width,
+    wants_colour,
+    write_answer,
+)
+from leaktui.cli.selection import can_answer, require_answers, select_target
+from leaktui.diagnose import Progress, diagnose
+from leaktui.engines.proc import read_process
+from leaktui.engines.proc_program import open_program
+from leaktui.errors import EngineError, TargetError, TargetGone
+from leaktui.model.capability import Capability, SourceState
+from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.report.json_form import format_json
+from leaktui.report.markdown_form import format_markdown
+from leaktui.report.phrases import format_source_detail
+from leaktui.report.redaction import MASKED, Redaction
+from leaktui.report.source_excerpt import parse_source_root
+from leaktui.report.text_form import format_text
+from leaktui.text import format_duration
+
+_STATUSES = {
+    Verdict.CLEAN: ExitStatus.CLEAN,
+    Verdict.LEAK: ExitStatus.LEAK,
+    Verdict.UNDECIDED: ExitStatus.UNDECIDED,
+}
+
+
+def run_diagnose(options: argparse.Namespace) -> ExitStatus:
+    """Diagnose one process and report. Raises LeaktuiError when it cannot be inspected."""
+    if options.output in (None, "-"):
+        diagnosis = _watch(options)
+        write_answer(_format(diagnosis, options, colour=wants_colour(options.no_color), width=report_width()))
+    else:
+        with ReportFile(options.output) as file:
+            diagnosis = _watch(options)
+            file.write(_format(diagnosis, options, colour=False, width=80))
+    return _STATUSES[diagnosis.verdict]
+
+
+def _watch(options: argparse.Namespace) -> Diagnosis:
+    credentials = read_credentials(options)
+    line = ProgressLine()
+    stop = threading.Event()
+
+    def show(progress: Progress) -> None:
+        left = max(0.0, progress.deadline_seconds - progress.elapsed_seconds)
+        ending = "ending…" if stop.is_set() else f"at most {format_duration(left)} more, Ctrl-C ends it"
+        line.show(f"{format_duration(progress.elapsed_seconds)} · {progress.text} · {ending}")
+
+    try:
+        # Signals first: whoever interrupts early still gets an orderly end.
+        with _interruptible(stop), select_target(options, credentials) as selection:
+            line.show("looking for what works on this process")
+            capabilities = [engine.probe(selection.target) for engine in selection.engines]
+            require_answers(capabilities)
+            diagnosis = diagnose(
+                selection.target,
+                selection.engines,
+                load_program=lambda: open_program(selection.target.pid),
+                seconds=options.seconds,
+                allow_pauses=not options.read_only and "pause" in (options.allow or ()),
+                on_progress=show,
+                stop=stop,
+            )
+    finally:
+        line.clear()
+    if diagnosis.verdict is Verdict.UNDECIDED:
+        _refuse_blindness(diagnosis, capabilities, interrupted=stop.is_set())
+    return diagnosis
+
+
+def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], *, interrupted: bool) -> None:
+    """ "Undecided" is for what was seen. Raises TargetGone or EngineError where nothing could be seen."""
+    pid = diagnosis.target.pid
+    if pid is not None:
+        try:
+            read_process(pid)
+        except TargetGone:
+            raise TargetGone(
+                f"process {pid} exited while it was watched, before it was clear whether it leaks",
+                remedy="diagnose the process that took its place",
+            ) from None
+        except TargetError:
+            pass  # it is there, which is all that matters here
+    answering = {item.engine for item in capabilities if can_answer([item])}
+    failed = [
+        item for item in diagnosis.sources if item.name in answering and item.state is SourceState.FAILED
+    ]
+    if len(failed) == len(answering) and not diagnosis.suspects and not interrupted:
+        detail = format_source_detail(failed[0], MASKED)
+        remedy = "" if failed[0].remedy else "try again, or give the program's own address with --url"
+        raise EngineError(f"nothing could be read through {failed[0].name}: {detail}", remedy=remedy)
+
+
+@contextmanager
+def _interruptible(stop: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets *stop*; the next one acts as it did before."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        restore()
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, width: int) -> str:
+    redaction = Redaction(show_secrets=options.show_secrets)
+    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
+    if options.form == "json":
+        return format_json(diagnosis, redaction=redaction)
+    if options.form == "md":
+        return format_markdown(diagnosis, roots=roots, redaction=redaction)
+    return format_text(diagnosis, roots=roots, redaction=redaction, colour=colour, width=width)

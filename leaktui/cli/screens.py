@@ -1,0 +1,110 @@
+"""The screens: `leaktui`, `leaktui --pid N`, `leaktui --url URL`.
+
+Law: textual is imported here and nowhere else on this floor, and only once a terminal is known to be there.
+The process is opened in a thread, after the first picture; what keeps it shut ends the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from leaktui.cli.credentials import Credentials, read_credentials
+from leaktui.cli.exit_status import ExitStatus
+from leaktui.errors import UsageError
+
+if TYPE_CHECKING:
+    from leaktui.engines.processes import ProcessScan
+    from leaktui.model.finding import Diagnosis
+    from leaktui.tui.source import InvestigationLike, Listener, OpenTarget
+
+
+def run_screens(options: argparse.Namespace) -> ExitStatus:
+    """Look at the process *options* name, or let one be picked. Raises LeaktuiError."""
+    if options.url is not None:
+        refuse_without_terminal("run `leaktui diagnose` with the same --url")
+    else:
+        pid = "N" if options.pid is None else options.pid
+        refuse_without_terminal(f"run `leaktui diagnose --pid {pid}`")
+    if options.pid is None and options.url is None:
+        return _pick(options)
+    return show_target(options)
+
+
+def refuse_without_terminal(instead: str) -> None:
+    """Raises UsageError where there is no terminal that could show a screen; *instead* is the remedy."""
+    # All three: keys come from stdin, textual draws on stderr, and a redirected stdout is meant for a program.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("the screens need a terminal, and this is none", remedy=instead)
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        raise UsageError("TERM names a terminal that cannot show the screens", remedy=f"set it, or {instead}")
+
+
+def show_target(options: argparse.Namespace) -> ExitStatus:
+    """The screens on the process that *options* name. Raises LeaktuiError."""
+    # A password is asked for before the screen is taken.
+    title = f"pid {options.pid}" if options.pid is not None else "pprof"
+    return _run(options, _opener(options, read_credentials(options)), title=title)
+
+
+def _pick(options: argparse.Namespace) -> ExitStatus:
+    """A list of the Go processes here, and the screens on whichever is chosen."""
+    credentials = read_credentials(options)
+
+    def list_processes() -> ProcessScan:
+        from leaktui.engines.processes import find_go_processes
+
+        return find_go_processes(ask_pprof=True, credentials=credentials)
+
+    def open_pid(pid: int) -> OpenTarget:
+        chosen = copy.copy(options)
+        chosen.pid = pid
+        return _opener(chosen, credentials)
+
+    return _run(options, None, picker=list_processes, open_pid=open_pid)
+
+
+def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: Any) -> ExitStatus:
+    if options.no_color:
+        os.environ["NO_COLOR"] = "1"
+    from leaktui.tui.app import run
+
+    roots = [tuple(text.split("=", 1)) for text in options.source_roots or ()]
+    status = run(
+        target,
+        write_report=lambda diagnosis: _write_report(diagnosis, options),
+        lean=options.lean,
+        read_only=options.read_only,
+        source_roots=[(build, local) for build, local in roots],
+        **arguments,
+    )
+    return ExitStatus(status)
+
+
+def _opener(options: argparse.Namespace, credentials: Credentials) -> OpenTarget:
+    """What builds the investigation once the screen is up; the imports it causes cost half a second."""
+
+    def open_target(listener: Listener) -> InvestigationLike:
+        from leaktui.cli.selection import SelectedInvestigation, select_target
+
+        selection = select_target(options, credentials)
+        try:
+            return SelectedInvestigation(
+                selection, listener, allow_pauses=not options.read_only and "pause" in (options.allow or ())
+            )
+        except BaseException:
+            selection.close()
+            raise
+
+    return open_target
+
+
+def _write_report(diagnosis: Diagnosis, options: argparse.Namespace) -> str:
+    from leaktui.report.markdown_form import format_markdown
+    from leaktui.report.source_excerpt import parse_source_root
+
+    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
+    return format_markdown(diagnosis, roots=roots)

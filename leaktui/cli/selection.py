@@ -1,0 +1,109 @@
+"""Which process, through which engines: the options made into a Target and its engines.
+
+Law: everything that forbids looking is found out here, before anything looks: a Selection stands for a
+process that is there, is Go, is ours to see, and that nobody else holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from leaktui.cli.credentials import Credentials
+from leaktui.engines.lock import TargetLock
+from leaktui.engines.pprof import PprofEngine
+from leaktui.engines.proc import ProcEngine, read_target
+from leaktui.engines.proc_program import open_program
+from leaktui.engines.protocol import Engine, Want
+from leaktui.errors import EngineUnavailable, UsageError
+from leaktui.investigation import Investigation, Listener
+from leaktui.model.capability import Capability
+from leaktui.model.target import Target
+
+# What a verdict on a line can rest on; counters and descriptors alone only say that something grows.
+_ANSWERS = frozenset(want.value for want in (Want.GROUPS, Want.GOROUTINES, Want.HEAP, Want.TRACE))
+
+
+@dataclass(slots=True)
+class Selection:
+    """A target with the engines to look at it; a context manager that lets go of both."""
+
+    target: Target
+    engines: Sequence[Engine]
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Selection:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the engines and of the target's lock; safe to call again."""
+        self.resources.close()
+
+
+def select_target(options: argparse.Namespace, credentials: Credentials) -> Selection:
+    """The process and engines that *options* name, the process locked.
+
+    Raises UsageError, and TargetError where the process is not there, not Go, not ours, or in other hands.
+    """
+    pid: int | None = options.pid
+    url: str | None = options.url
+    if pid is None and url is None:
+        raise UsageError(
+            "no process was named", remedy="give --pid N or --url URL (`leaktui ps` lists what runs here)"
+        )
+    if pid == os.getpid():
+        raise UsageError(
+            f"process {pid} is leaktui itself", remedy="see `leaktui ps` for the Go processes here"
+        )
+    target = Target(pid=None, url=url) if pid is None else read_target(pid)
+    # Before the lock: a URL that is none is refused here.
+    engines: list[Engine] = [
+        ProcEngine(pid),
+        PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)),
+    ]
+    selection = Selection(target, engines)
+    if pid is not None:
+        selection.resources.enter_context(TargetLock(pid))
+    for engine in engines:
+        selection.resources.callback(engine.close)
+    return selection
+
+
+def can_answer(capabilities: Sequence[Capability]) -> bool:
+    """Whether some usable source sees what names a line."""
+    return any(item.usable and _ANSWERS.intersection(item.gives) for item in capabilities)
+
+
+def require_answers(capabilities: Sequence[Capability]) -> None:
+    """Raises EngineUnavailable, with the reason and the remedy, when no source can answer."""
+    if can_answer(capabilities):
+        return
+    for item in reversed(capabilities):
+        if not item.usable:
+            raise EngineUnavailable(item.reason, remedy=item.remedy)
+    raise EngineUnavailable("nothing here can name a line", remedy="see `leaktui doctor` for what would")
+
+
+class SelectedInvestigation(Investigation):
+    """An investigation that owns its Selection: closing it gives the process free."""
+
+    def __init__(self, selection: Selection, listener: Listener, *, allow_pauses: bool) -> None:
+        super().__init__(
+            selection.target,
+            selection.engines,
+            listener,
+            load_program=lambda: open_program(selection.target.pid),
+            allow_pauses=allow_pauses,
+        )
+        self._selection = selection
+
+    def close(self) -> None:
+        """Stop watching and let go of the target. Safe to call again."""
+        super().close()
+        self._selection.close()

@@ -1,0 +1,93 @@
+"""Everything one can do, once: keys, footer, command palette and help are read from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from textual.binding import Binding
+
+
+class Place(Enum):
+    """Where an action makes sense."""
+
+    WATCH = "watch"
+    PICKER = "picker"
+    BOTH = "both"
+
+
+class Topic(Enum):
+    """Sections of the help."""
+
+    LOOK = "Look around"
+    TABLE = "Tables"
+    ASK = "Ask the target"
+    APP = "leaktui"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`name` is the method `action_NAME` of the screen. `rank` orders the footer; None keeps it out."""
+
+    name: str
+    keys: tuple[str, ...]
+    shown_key: str
+    label: str
+    help: str
+    topic: Topic
+    place: Place = Place.WATCH
+    rank: int | None = None
+    palette: bool = True
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("show_pane(0)", ("1",), "1", "Suspects", "what leaks, and the evidence for it", Topic.LOOK),
+    Action("show_pane(1)", ("2",), "2", "Heap", "allocation sites: what is live, what was allocated", Topic.LOOK),
+    Action("show_pane(2)", ("3",), "3", "Goroutines", "goroutines grouped by equal stacks", Topic.LOOK),
+    Action("show_pane(3)", ("4",), "4", "Bodies", "response bodies nobody has closed yet", Topic.LOOK),
+    Action(
+        "open", ("enter",), "Enter", "open", "go down: row → stack → source line",
+        Topic.LOOK, Place.BOTH, 1, palette=False,
+    ),
+    Action(
+        "back", ("escape",), "Esc", "back", "go up; end a filter; give up a trace",
+        Topic.LOOK, rank=2, palette=False,
+    ),
+    Action(
+        "next_part", ("tab",), "Tab", "other part", "from the list to its details and back",
+        Topic.LOOK, palette=False,
+    ),
+    Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
+    Action("sort", ("s",), "s", "sort", "sort by the next column", Topic.TABLE, Place.BOTH, 4),
+    Action("reverse", ("S",), "S", "reverse", "turn the sort order round", Topic.TABLE, Place.BOTH),
+    Action("group", ("g",), "g", "group", "group rows another way", Topic.TABLE, rank=5),
+    Action("mode", ("m",), "m", "measure", "heap: live, allocated; bytes, objects", Topic.TABLE, rank=6),
+    Action("calls", ("c",), "c", "call tree", "heap: all stacks as one tree", Topic.TABLE, rank=12),
+    Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
+    Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
+    Action("refresh", ("r",), "r", "refresh", "dump, heap and fds, now", Topic.ASK, Place.BOTH, 9),
+    Action("trace", ("t",), "t", "trace", "take an execution trace of 5 s", Topic.ASK, rank=10),
+    Action("collect", ("G",), "G", "heap after GC", "collect garbage, then read the heap", Topic.ASK),
+    Action("export", ("e",), "e", "export", "pane or report into a file here", Topic.APP, rank=11),
+    Action("edit", ("o",), "o", "$EDITOR", "open the source line in $EDITOR", Topic.APP),
+    Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
+    Action("help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False),
+    Action("quit", ("q",), "q", "quit", "leave; the target goes on as before", Topic.APP, Place.BOTH, 0),
+)  # fmt: skip
+
+
+def iter_actions(place: Place) -> Iterator[Action]:
+    """The actions of *place*, in the table's order."""
+    for action in ACTIONS:
+        if action.place in (place, Place.BOTH):
+            yield action
+
+
+def bindings_of(place: Place) -> list[Binding]:
+    """Key bindings of a screen. Keys that widgets handle themselves (Enter, Tab) are left to them."""
+    return [
+        Binding(",".join(action.keys), action.name, action.label, show=False, id=action.name)
+        for action in iter_actions(place)
+        if action.name not in ("open", "next_part")
+    ]

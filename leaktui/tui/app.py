@@ -1,0 +1,248 @@
+"""The application: which screen, which look, and the way out. `run` is what the command line calls.
+
+Law: importing this imports no engine, no HTTP client and no decoder; those come with the investigation,
+which is built in a thread after the first picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from leaktui.errors import LeaktuiError
+from leaktui.model.frame import Frame
+from leaktui.model.process import GoProcess
+from leaktui.tui.actions import Place, iter_actions
+from leaktui.tui.export import format_tsv, write_new_file
+from leaktui.tui.facts import Facts
+from leaktui.tui.screens.watch import PANES, WatchScreen
+from leaktui.tui.source import OpenTarget, ProcessScan, ReportWriter
+from leaktui.tui.source_files import SourceFinder
+from leaktui.tui.theme import ANSI, DARK
+
+OpenPid = Callable[[int], OpenTarget]
+_LEAN_TICK_SECONDS = 2.0
+_FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
+
+
+class LeaktuiApp(App[None]):
+    """Watches *target*, or lets one choose among the processes of *picker*."""
+
+    TITLE = "leaktui"
+    CSS_PATH = "leaktui.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        target: OpenTarget | None = None,
+        *,
+        title: str = "",
+        picker: Callable[[], ProcessScan] | None = None,
+        open_pid: OpenPid | None = None,
+        write_report: ReportWriter | None = None,
+        lean: bool = False,
+        read_only: bool = False,
+        source_roots: Sequence[tuple[str, str]] = (),
+        tick: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        directory: Path | None = None,
+    ) -> None:
+        colourless = "NO_COLOR" in os.environ
+        ansi = lean or colourless
+        super().__init__(ansi_color=ansi or None)
+        self.register_theme(DARK)
+        self.register_theme(ANSI)
+        self.theme = ANSI.name if ansi else DARK.name
+        self.set_class(ansi, "-ansi")
+        self.set_class(colourless, "-plain")
+        if lean:
+            self.animation_level = "none"
+        self._target = target
+        self._first_title = title
+        self._picker = picker
+        self._open_pid = open_pid
+        self._write_report = write_report
+        self._tick = max(tick, _LEAN_TICK_SECONDS) if lean else tick
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._directory = directory
+        self.read_only = read_only
+        self.source_finder = SourceFinder(source_roots)
+        self.failure: LeaktuiError | None = None
+        self._watching: WatchScreen | None = None
+
+    def on_mount(self) -> None:
+        if self._target is not None:
+            self._watch(self._target, self._first_title)
+        else:
+            self.show_picker()
+
+    # -- screens -------------------------------------------------------------------------------
+
+    def _watch(self, target: OpenTarget, title: str) -> None:
+        self._watching = WatchScreen(
+            target,
+            title,
+            tick=self._tick,
+            clock=self._clock,
+            wall_clock=self._wall_clock,
+            on_failure=self._opening_failed,
+        )
+        self.push_screen(self._watching)
+
+    def _opening_failed(self, error: LeaktuiError) -> None:
+        if self._picker is None:
+            self.failure = error
+            self.exit(return_code=2)
+            return
+        self.notify(str(error), severity="error", timeout=12, markup=False)
+        self.show_picker()
+
+    def show_picker(self) -> None:
+        """Leave the target, if any, and choose another."""
+        if self._picker is None or self._open_pid is None:
+            self.notify("leaktui was started on one process: start it without --pid to choose", markup=False)
+            return
+        from leaktui.tui.screens.picker import PickerScreen
+
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            self.run_worker(watching.close_target, thread=True, group="closing")
+            if self.screen is watching:
+                self.pop_screen()
+        if not isinstance(self.screen, PickerScreen):
+            self.push_screen(PickerScreen(self._picker, self._choose, tick=self._tick))
+
+    def _choose(self, process: GoProcess) -> None:
+        if self._open_pid is not None:
+            self._watch(self._open_pid(process.pid), f"pid {process.pid}")
+
+    def show_help(self, place: Place) -> None:
+        from leaktui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(place))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette, from the table of actions."""
+        place = Place.WATCH if isinstance(screen, WatchScreen) else Place.PICKER
+        for action in iter_actions(place):
+            if action.palette:
+                name = f"{action.label[:1].upper()}{action.label[1:]}"
+                yield SystemCommand(
+                    name, f"{action.help}  (key {action.shown_key})", partial(screen.run_action, action.name)
+                )
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """The screen as SVG that stands alone: rich's template would fetch its font from a server."""
+        svg = super().export_screenshot(title=title, simplify=simplify)
+        return _FONT_FACE.sub("", svg).replace("<svg ", '<svg xml:space="preserve" ', 1)
+
+    def close_target(self) -> None:
+        """Let go of the target; called after the screen is given back."""
+        if self._watching is not None:
+            self._watching.close_target()
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def export_pane(self, screen: WatchScreen) -> None:
+        """Write the report (Suspects) or the table (the other panes) into the working directory."""
+        if screen.investigation is None or screen.facts is None:
+            return
+        pid = screen.facts.snapshot.target.pid
+        stem = f"leaktui-{pid}" if pid is not None else "leaktui"
+        level, table = screen.pane.top, screen.table
+        try:
+            if table is None or (level.crumb == PANES[0][0] and self._write_report is not None):
+                if self._write_report is None:
+                    self.notify("there is no table here to export", markup=False)
+                    return
+                text, suffix = self._write_report(screen.investigation.diagnosis()), "md"
+                stem += "-report"
+            else:
+                text, suffix = format_tsv(table.columns, table.rows), "tsv"
+                stem += f"-{PANES[screen.pane_index][0].lower()}"
+            directory = self._directory or Path.cwd()
+            path = write_new_file(directory, stem, suffix, text, now=datetime.now().astimezone())
+        except (OSError, LeaktuiError) as error:
+            self.notify(f"not written: {error}", severity="error", markup=False)
+            return
+        self.notify(f"written to {path}", markup=False)
+
+    def edit_frame(self, frame: Frame | None, facts: Facts | None) -> None:
+        """Open a frame's source in `$EDITOR`, with the screen given back meanwhile."""
+        if frame is None:
+            self.notify("there is no source line here to open", markup=False)
+            return
+        module = facts.snapshot.target.module if facts is not None else ""
+        path = self.source_finder.find(frame.file, module)
+        if path is None:
+            self.notify(
+                "the source is not on this machine: say where with --source-root FROM=TO", markup=False
+            )
+            return
+        from textual.app import SuspendNotSupported
+
+        from leaktui.tui.editor import editor_command
+
+        command = editor_command(path, frame.line)
+        try:
+            with self.suspend():
+                subprocess.run(command, check=False)
+        except SuspendNotSupported:
+            self.notify("this terminal cannot be handed over to an editor", markup=False)
+        except OSError as error:
+            self.notify(
+                f"{command[0]} did not start: {error.strerror}; set $EDITOR", severity="error", markup=False
+            )
+        self.refresh()
+
+
+def run(
+    target: OpenTarget | None = None,
+    *,
+    title: str = "",
+    picker: Callable[[], ProcessScan] | None = None,
+    open_pid: OpenPid | None = None,
+    write_report: ReportWriter | None = None,
+    lean: bool = False,
+    read_only: bool = False,
+    source_roots: Sequence[tuple[str, str]] = (),
+) -> int:
+    """Run the interface until the user leaves; 0, or raises the LeaktuiError that kept *target* shut.
+
+    *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
+    then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
+    makes the Markdown of an export. *source_roots* are FROM=TO pairs.
+    """
+    if lean:
+        os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    app = LeaktuiApp(
+        target,
+        title=title,
+        picker=picker,
+        open_pid=open_pid,
+        write_report=write_report,
+        lean=lean,
+        read_only=read_only,
+        source_roots=source_roots,
+    )
+    try:
+        app.run()
+    finally:
+        app.close_target()
+    if app.failure is not None:
+        raise app.failure
+    return 0 if app.return_code is None else app.return_code

@@ -1,0 +1,33 @@
+"""Everything the screens draw from, at one moment: one frozen value, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from leaktui.model.assessment import EMPTY, Assessment
+from leaktui.model.capability import Capability
+from leaktui.model.snapshot import Snapshot
+from leaktui.session.history import Metric, Point
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`watched_seconds` is since the investigation started; `uptime_seconds` the target's own age.
+
+    `baseline_seconds` is the age of a baseline set by hand, None for the one of the start.
+    """
+
+    snapshot: Snapshot
+    assessment: Assessment = EMPTY
+    series: Mapping[Metric, tuple[Point, ...]] = field(default_factory=dict)
+    capabilities: tuple[Capability, ...] = ()
+    watched_seconds: float = 0.0
+    uptime_seconds: float | None = None
+    baseline_seconds: float | None = None
+    paused: bool = False
+    exited: str | None = None
+
+    def points(self, metric: Metric) -> list[tuple[float, float]]:
+        """The series of *metric* as (seconds, value)."""
+        return [(point.time, point.value) for point in self.series.get(metric, ())]

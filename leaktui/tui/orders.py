@@ -1,0 +1,122 @@
+"""What the user asks of the target, and the question asked first when that stops it for a moment.
+
+Law: nothing that pauses is ordered without a yes in this session; --read-only has no question at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from leaktui.engines.protocol import Want
+from leaktui.text import format_count, format_duration
+from leaktui.tui.source import InvestigationLike
+
+if TYPE_CHECKING:
+    from leaktui.tui.screens.watch import WatchScreen
+
+# The gate and the cost the pprof engine reckons with (engines/pprof.py), kept here so that asking needs
+# no import of it.
+_DUMP_GATE = 10_000
+_STOP_SECONDS_PER_GOROUTINE = 20e-6
+_LIGHT = frozenset({Want.PROCESS, Want.FDS, Want.GROUPS, Want.HEAP, Want.GOROUTINES})
+
+
+class Orders:
+    """Carries out the keys r, t and G of a watch screen."""
+
+    def __init__(self, screen: WatchScreen) -> None:
+        self._screen = screen
+        self._pauses_allowed = False
+
+    def refresh(self) -> None:
+        """Look at everything now. A full dump of many goroutines is asked for first."""
+        investigation = self._ready()
+        if investigation is None:
+            return
+        count = investigation.session.snapshot.goroutine_count or 0
+        if (
+            count <= _DUMP_GATE
+            or self._may_pause(investigation)
+            or not investigation.session.offers(Want.GOROUTINES)
+        ):
+            self._order(investigation, _LIGHT)
+            self._screen.notify("looking at everything now", markup=False, timeout=2)
+            return
+        self._order(investigation, _LIGHT - {Want.GOROUTINES})
+        pause = format_duration(count * _STOP_SECONDS_PER_GOROUTINE)
+        self._ask(
+            f"Take a full dump of {format_count(count)} goroutines?",
+            f"It stops the target for about {pause}. The goroutine profile, which costs nothing, goes on either way.",
+            lambda: self._order(investigation, frozenset({Want.GOROUTINES})),
+        )
+
+    def collect(self) -> None:
+        """Read the heap right after a forced collection."""
+        investigation = self._ready()
+        if investigation is None:
+            return
+        if not investigation.session.offers(Want.HEAP_AFTER_GC):
+            self._screen.notify("no source here can make the target collect garbage", markup=False)
+            return
+        order: Callable[[], None] = lambda: self._order(investigation, frozenset({Want.HEAP_AFTER_GC}))  # noqa: E731
+        if self._may_pause(investigation):
+            order()
+            return
+        self._ask(
+            "Make the target collect its garbage now, and read the heap after it?",
+            "It stops the target for less than a millisecond twice, and uses its processors while it collects: "
+            "a few milliseconds for each 100 MB of live heap.",
+            order,
+        )
+
+    def trace(self) -> None:
+        """An execution trace of five seconds."""
+        investigation = self._ready()
+        if investigation is None:
+            return
+        if investigation.take_trace(5.0):
+            self._screen.notify("taking an execution trace of 5 s; Esc gives it up", markup=False, timeout=3)
+        elif investigation.session.offers(Want.TRACE):
+            self._screen.notify("a trace is being taken already", markup=False)
+        else:
+            self._screen.notify("no source here gives execution traces: they need pprof", markup=False)
+
+    def _ready(self) -> InvestigationLike | None:
+        investigation = self._screen.investigation
+        if investigation is None:
+            return None
+        if investigation.session.exited is not None:
+            self._screen.notify(
+                "the process has exited; what was seen stays", markup=False, severity="warning"
+            )
+            return None
+        return investigation
+
+    def _may_pause(self, investigation: InvestigationLike) -> bool:
+        return self._pauses_allowed or investigation.session.allow_pauses
+
+    def _order(self, investigation: InvestigationLike, wants: frozenset[Want]) -> None:
+        session = investigation.session
+        allowed_before = session.allow_pauses
+        # Only this order may pause: a lasting yes would let the investigation pause the target by itself.
+        session.allow_pauses = allowed_before or self._pauses_allowed
+        try:
+            ordered = session.order(wants)
+        finally:
+            session.allow_pauses = allowed_before
+        if not ordered:
+            self._screen.notify("no source can look at that on this process", markup=False)
+
+    def _ask(self, what: str, cost: str, then: Callable[[], None]) -> None:
+        if self._screen.leaktui.read_only:
+            self._screen.notify("--read-only forbids what stops the target", markup=False, severity="warning")
+            return
+        from leaktui.tui.screens.consent import ConsentScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._pauses_allowed = True
+                then()
+
+        self._screen.app.push_screen(ConsentScreen(what, cost), answered)

@@ -1,0 +1,1 @@
+"""The panes: each a stack of levels, from a list down to a source line."""

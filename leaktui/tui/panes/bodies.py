@@ -1,0 +1,183 @@
+"""The Bodies pane: every suspected holder of an unclosed response body, or grouped by owner, by host."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from leaktui.model.body import BodyHolder
+from leaktui.model.finding import Confidence
+from leaktui.text import format_count, format_duration, masked_url, printable
+from leaktui.tui.details import body_lines
+from leaktui.tui.facts import Facts
+from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
+from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
+from leaktui.tui.widgets.document import DocLine
+from leaktui.tui.widgets.toned import Span
+from leaktui.tui.wording import CONFIDENCE_TONES, frame_place, function_name
+
+_STRENGTH = {Confidence.PROVEN: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
+
+
+def _owner_name(body: BodyHolder) -> str:
+    return body.owner.function if body.owner is not None else ""
+
+
+def _owner(body: BodyHolder) -> Span:
+    if body.owner is None:
+        return UNKNOWN, "muted"
+    return f"{function_name(body.owner.function)} {frame_place(body.owner)}", "strong"
+
+
+def _sureness(body: BodyHolder) -> Span:
+    return body.confidence.value, CONFIDENCE_TONES[body.confidence]
+
+
+_COLUMNS: tuple[Column[BodyHolder], ...] = (
+    name_column("state", lambda row: row.state.value, 10),
+    name_column("method", lambda row: row.method, 6, rank=3),
+    name_column("URL", lambda row: row.url, 24, 2, show=masked_url, rank=2),
+    number_column("status", lambda row: row.status, str, 6, rank=3),
+    name_column("proto", lambda row: row.protocol, 8, rank=5),
+    name_column("peer", lambda row: row.peer, 14, 1, rank=3),
+    number_column("fd", lambda row: row.fd, str, 5, rank=4),
+    number_column("age", lambda row: row.age_seconds, format_duration, 6),
+    Column("owner", _owner, lambda row: _owner_name(row) or None, 20, 3),
+    Column("sure", _sureness, lambda row: _STRENGTH[row.confidence], 8),
+    name_column("seen by", lambda row: ", ".join(row.sources), 12, 1, rank=6, tone="muted"),
+    number_column("goroutine", lambda row: row.goid or None, str, 10, rank=6, tone="muted"),
+)
+
+
+def _search(body: BodyHolder) -> str:
+    owner = f"{body.owner.function} {body.owner.file}" if body.owner is not None else ""
+    return "\n".join(
+        (body.state.value, body.method, body.url, body.protocol, body.peer, owner, str(body.goid))
+    )
+
+
+def _open(body: BodyHolder) -> Level:
+    key = _key(body)
+
+    def describe(facts: Facts) -> Sequence[DocLine] | None:
+        newest = next((item for item in facts.assessment.bodies if _key(item) == key), None)
+        return _describe(newest, facts) if newest is not None else None
+
+    name = function_name(_owner_name(body)) if body.owner is not None else f"body of goroutine {body.goid}"
+    return DocumentLevel(name, describe, frame=body.owner)
+
+
+def _key(body: BodyHolder) -> tuple[int, str, str, int | None]:
+    return body.goid, body.url, body.peer, body.fd
+
+
+def _describe(body: BodyHolder, facts: Facts) -> list[DocLine]:
+    waiting = find_goroutines(facts, (body.goid,)) if body.goid else []
+    return body_lines(body, waiting[0] if waiting else None)
+
+
+def _empty(facts: Facts) -> str:
+    if facts.snapshot.groups is None and facts.snapshot.goroutines is None:
+        return "No source sees bodies yet. Suspects (1) says which sources work here."
+    return "No open body is suspected."
+
+
+def bodies_listing(
+    label: str = "one by one", where: Callable[[BodyHolder], bool] | None = None
+) -> Listing[BodyHolder]:
+    """Bodies one by one; *where* keeps some of them."""
+
+    def rows(facts: Facts) -> Sequence[BodyHolder]:
+        bodies = facts.assessment.bodies
+        return bodies if where is None else [body for body in bodies if where(body)]
+
+    return Listing(
+        label, "bodies", _COLUMNS, rows, _key, _search, _describe, _open,
+        lambda row: row.owner, sort=None, empty=_empty,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCluster:
+    """Bodies that share their owner or host."""
+
+    name: str
+    place: str
+    bodies: tuple[BodyHolder, ...]
+
+
+def host_of(body: BodyHolder) -> str:
+    """The host asked, or else the peer's address."""
+    try:
+        host = urlsplit(body.url).netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    return host or body.peer
+
+
+def cluster_bodies(
+    bodies: Sequence[BodyHolder], name_of: Callable[[BodyHolder], str], *, places: bool
+) -> list[BodyCluster]:
+    """*bodies* grouped by *name_of*; with *places*, also by the owner's line. Largest first."""
+    members: dict[tuple[str, str], list[BodyHolder]] = {}
+    for body in bodies:
+        place = frame_place(body.owner) if places else ""
+        members.setdefault((name_of(body), place), []).append(body)
+    clusters = [BodyCluster(name, place, tuple(items)) for (name, place), items in members.items()]
+    return sorted(clusters, key=lambda cluster: -len(cluster.bodies))
+
+
+def _clusters_listing(
+    label: str, title: str, name_of: Callable[[BodyHolder], str], *, places: bool
+) -> Listing[BodyCluster]:
+    def oldest(row: BodyCluster) -> float | None:
+        return max((body.age_seconds for body in row.bodies if body.age_seconds is not None), default=None)
+
+    def states(row: BodyCluster) -> str:
+        counts = Counter(body.state.value for body in row.bodies)
+        return ", ".join(f"{count} {state}" for state, count in counts.most_common())
+
+    def surest(row: BodyCluster) -> Confidence:
+        return min((body.confidence for body in row.bodies), key=_STRENGTH.__getitem__)
+
+    def surest_cell(row: BodyCluster) -> Span:
+        return surest(row).value, CONFIDENCE_TONES[surest(row)]
+
+    columns: list[Column[BodyCluster]] = [
+        number_column("open", lambda row: len(row.bodies), format_count, 6, tone="strong"),
+        name_column(title, lambda row: row.name, 20, 2, show=function_name if places else printable),
+        name_column("states", states, 16, 1, rank=1, tone="muted"),
+        number_column("oldest", oldest, format_duration, 7, rank=1),
+        Column("sure", surest_cell, lambda row: _STRENGTH[surest(row)], 8),
+    ]
+    if places:
+        columns.insert(2, name_column("where", lambda row: row.place, 16, 1, tone="accent", cut="start"))
+
+    def open_cluster(row: BodyCluster) -> Level:
+        name, place = row.name, row.place
+
+        def belongs(body: BodyHolder) -> bool:
+            return name_of(body) == name and (not places or frame_place(body.owner) == place)
+
+        return TableLevel(function_name(name) if name else "owner not known", [bodies_listing("", belongs)])
+
+    return Listing(
+        label, "groups", tuple(columns), lambda facts: cluster_bodies(facts.assessment.bodies, name_of, places=places),
+        lambda row: (row.name, row.place), lambda row: f"{row.name}\n{row.place}",
+        lambda row, facts: _describe(row.bodies[0], facts), open_cluster,
+        lambda row: row.bodies[0].owner, empty=_empty,
+    )  # fmt: skip
+
+
+def bodies_root() -> TableLevel:
+    """The first level of the pane."""
+    return TableLevel(
+        "Bodies",
+        [
+            bodies_listing(),
+            _clusters_listing("by owner", "owner", _owner_name, places=True),
+            _clusters_listing("by host", "host", host_of, places=False),
+        ],
+    )

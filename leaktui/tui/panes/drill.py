@@ -1,0 +1,111 @@
+"""The lower levels every pane shares: one goroutine's stack, and the source of a frame."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from leaktui.model.frame import Frame
+from leaktui.model.goroutine import Goroutine
+from leaktui.tui.details import goroutine_lines
+from leaktui.tui.facts import Facts
+from leaktui.tui.highlight import highlight_go
+from leaktui.tui.panes.level import DocumentLevel, Level
+from leaktui.tui.source_files import SourceFile, SourceFinder
+from leaktui.tui.widgets.document import DocLine, Document
+from leaktui.tui.widgets.toned import Line, Span
+from leaktui.tui.wording import frame_path, frame_place, function_name, owner_of
+
+
+def level_for(target: object, facts: Facts | None) -> Level | None:
+    """The level a document's line leads to."""
+    if isinstance(target, Frame):
+        return SourceLevel(target)
+    if isinstance(target, Goroutine):
+        return goroutine_level(target)
+    return None
+
+
+def goroutine_level(goroutine: Goroutine) -> Level:
+    """One goroutine of a dump."""
+    owner = owner_of(goroutine.stack)
+    return DocumentLevel(
+        f"goroutine {goroutine.goid}", lambda facts: goroutine_lines(goroutine, owner), frame=owner
+    )
+
+
+class SourceLevel(Level):
+    """The source of a frame with its line marked, or how to get it."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame_place(frame))
+        self._frame = frame
+        self._asked = False
+
+    @property
+    def frame(self) -> Frame | None:
+        return self._frame
+
+    def compose(self) -> ComposeResult:
+        yield Document()
+
+    def caption(self) -> Line:
+        return ((function_name(self._frame.function), "muted"),)
+
+    def show(self, facts: Facts) -> None:
+        super().show(facts)
+        if self._asked:
+            return
+        self._asked = True
+        finder: SourceFinder = getattr(self.app, "source_finder", None) or SourceFinder()
+        module = facts.snapshot.target.module
+        frame = self._frame
+
+        def work() -> None:
+            found = finder.read(frame.file, module)
+            lines, centre = source_lines(frame, found)
+            self.app.call_from_thread(self._draw, lines, centre)
+
+        self.run_worker(work, thread=True, group="source")
+
+    def _draw(self, lines: list[DocLine], centre: int | None) -> None:
+        if self.is_attached:
+            self.query_one(Document).set_lines(lines, centre=centre)
+
+
+def source_lines(frame: Frame, source: SourceFile | None) -> tuple[list[DocLine], int | None]:
+    """The document of a source file and the index of the marked line."""
+    where: Line = ((frame_path(frame), "accent"), (f"   {function_name(frame.function)}", "muted"))
+    if source is None or not source.lines:
+        return [DocLine(where), DocLine(), *_missing_lines(frame)], None
+    code = highlight_go(source.lines)
+    digits = len(str(len(code)))
+    lines: list[DocLine] = []
+    for number, spans in enumerate(code, start=1):
+        here = number == frame.line
+        gutter: Span = (f"{'▶' if here else ' '} {number:>{digits}}  ", "danger" if here else "comment")
+        lines.append(DocLine((gutter, *spans), wrap=False, marked=here))
+    if frame.line > len(code):
+        note = f"The file here has {len(code)} lines: it is not the one the program was built from."
+        return [DocLine(((note, "warning"),)), *lines], 0
+    return lines, frame.line - 1 if frame.line else None
+
+
+def _missing_lines(frame: Frame) -> list[DocLine]:
+    if not frame.file:
+        return [DocLine((("The binary does not say which file this function comes from.", "plain"),))]
+    directory = frame.file.rpartition("/")[0] or "."
+    shown = frame_path(Frame("", directory))
+    how = f"--source-root {shown}=DIR"
+    if not frame.file.startswith("/"):
+        how = "--source-root =DIR"
+    return [
+        DocLine((("The source is not on this machine.", "plain"),)),
+        DocLine(
+            (
+                ("Start leaktui with ", "muted"),
+                (how, "strong"),
+                (" to say where a copy of it lies.", "muted"),
+            ),
+            indent=2,
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""The screens: watching a target, choosing one, and the small dialogs over them."""

@@ -1,0 +1,70 @@
+"""What surrounds a pane: the tabs, the caption with the breadcrumb, the keys that make sense now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leaktui.text import format_duration
+from leaktui.tui.actions import Place, iter_actions
+from leaktui.tui.facts import Facts
+from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.heap import HeapRoot
+from leaktui.tui.panes.level import Level, TableLevel
+from leaktui.tui.panes.pane import Pane
+from leaktui.tui.widgets.key_bar import KeyHint
+from leaktui.tui.widgets.toned import Line, join, spread
+
+
+def tab_hints(names: Sequence[str], shown: int, facts: Facts | None) -> list[KeyHint]:
+    """The tabs; the first wears the number of suspects."""
+    suspects = len(facts.assessment.suspects) if facts is not None else 0
+    return [
+        KeyHint(
+            str(index + 1),
+            name,
+            f"show_pane({index})",
+            active=index == shown,
+            badge=f"({suspects})" if index == 0 and suspects else "",
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def draw_caption(pane: Pane, facts: Facts | None, width: int) -> Line:
+    """Where one is on the left; on the right how the table is filtered and sorted, and the baseline's age."""
+    parts: list[Line] = []
+    table = pane.top.table
+    if table is not None and table.display:
+        if table.needle:
+            parts.append(((f"/{table.needle}", "warning"),))
+        if table.sort_title:
+            parts.append(((f"sorted by {table.sort_title}", "muted"),))
+    if facts is not None and facts.baseline_seconds is not None:
+        parts.append(((f"Δ for {format_duration(facts.baseline_seconds)}", "muted"),))
+    right = (*join(parts, (" · ", "muted")), (" ", "plain"))
+    return spread(((" ", "plain"), *pane.breadcrumb()), right, width)
+
+
+def key_hints(pane: Pane, *, paused: bool) -> list[KeyHint]:
+    """The keys worth showing on this level, the most useful first; help and quit close the row."""
+    hints: list[KeyHint] = []
+    for action in iter_actions(Place.WATCH):
+        if action.rank is not None and makes_sense(action.name, pane):
+            label = "resume" if action.name == "pause" and paused else action.label
+            hints.append(KeyHint(action.shown_key, label, action.name, rank=action.rank))
+    ranked = sorted((hint for hint in hints if hint.rank), key=lambda hint: hint.rank)
+    return [*ranked, *(hint for hint in hints if not hint.rank)]
+
+
+def makes_sense(name: str, pane: Pane) -> bool:
+    """Whether an action can do something on the level shown."""
+    top: Level = pane.top
+    if name == "back":
+        return pane.depth > 1
+    if name in ("sort", "filter"):
+        return top.table is not None and top.table.display
+    if name == "group":
+        return (isinstance(top, TableLevel) and top.modes > 1) or isinstance(top, CallTreeLevel)
+    if name in ("mode", "calls"):
+        return isinstance(top, HeapRoot)
+    return True

@@ -1,0 +1,401 @@
+"""The main screen: the strip, the panes, and the keys, on one target.
+
+Law: events of the investigation come as messages; the screen is redrawn from one frozen Facts at most
+once a tick, and at once when the first facts arrive.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Input
+
+from leaktui.errors import LeaktuiError
+from leaktui.session.events import ProgressMade, TargetExited
+from leaktui.session.history import Metric
+from leaktui.text import printable
+from leaktui.tui.actions import Place, bindings_of
+from leaktui.tui.facts import Facts
+from leaktui.tui.messages import ExitArrived, FactsArrived, OpeningFailed, ProgressArrived, TargetOpened
+from leaktui.tui.orders import Orders
+from leaktui.tui.panes.bodies import bodies_root
+from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.goroutines import goroutines_root
+from leaktui.tui.panes.heap import HeapRoot
+from leaktui.tui.panes.level import Level, TableLevel
+from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.suspects import SuspectsRoot
+from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
+from leaktui.tui.source import InvestigationLike, OpenTarget
+from leaktui.tui.strip import Progress, draw_strip
+from leaktui.tui.widgets.document import Document
+from leaktui.tui.widgets.key_bar import KeyBar
+from leaktui.tui.widgets.line_table import LineTable
+from leaktui.tui.widgets.line_view import Lines
+
+if TYPE_CHECKING:
+    from leaktui.tui.app import LeaktuiApp
+
+PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
+    ("Suspects", SuspectsRoot),
+    ("Heap", HeapRoot),
+    ("Goroutines", goroutines_root),
+    ("Bodies", bodies_root),
+)
+
+
+class WatchScreen(Screen[None]):
+    """Watches one target. *opening* names it until its facts do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(Place.WATCH)]
+    AUTO_FOCUS = None
+
+    def __init__(
+        self,
+        open_target: OpenTarget,
+        opening: str,
+        *,
+        tick: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        on_failure: Callable[[LeaktuiError], None],
+    ) -> None:
+        super().__init__()
+        self._open_target = open_target
+        self._opening = opening
+        self._tick = tick
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._on_failure = on_failure
+        self.investigation: InvestigationLike | None = None
+        self.facts: Facts | None = None
+        self.paused = False
+        self._progress: dict[str, Progress] = {}
+        self._baseline_at: float | None = None
+        self._drawn_at = float("-inf")
+        self._redraw_due = False
+        self._pane_index = 0
+        self._let_go = False
+        self.orders = Orders(self)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="strip")
+        yield Lines(((),), id="banner")
+        yield KeyBar(id="tabs")
+        yield Lines(((),), id="caption")
+        field = Input(placeholder="filter: words that must occur", id="filter", compact=True)
+        field.cursor_blink = False
+        yield field
+        with Container(id="stage"):
+            yield Pane(PANES[0][1](), id="pane-0")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        self._draw_frame()
+        self.pane.top.focus_first()
+        # The first picture goes out before the engines' imports compete for the interpreter.
+        self.call_after_refresh(self._begin_opening)
+        self.set_interval(max(1.0, self._tick), self._redraw)
+
+    def _begin_opening(self) -> None:
+        threading.Thread(target=self._open, name="leaktui-open", daemon=True).start()
+
+    def _open(self) -> None:
+        try:
+            investigation = self._open_target(self._listen)
+        except LeaktuiError as error:
+            self.post_message(OpeningFailed(error))
+            return
+        if self._let_go or not self.post_message(TargetOpened(investigation)):
+            investigation.close()
+
+    def _listen(self, event: Any) -> None:
+        """Called on the investigation's threads."""
+        if isinstance(event, ProgressMade):
+            self.post_message(ProgressArrived(event.source, event.text, event.fraction))
+        elif isinstance(event, TargetExited):
+            self.post_message(ExitArrived(event.message))
+        else:
+            self.post_message(FactsArrived())
+
+    def on_target_opened(self, message: TargetOpened) -> None:
+        self.investigation = message.investigation
+        self.investigation.start()
+        self._redraw()
+
+    def on_opening_failed(self, message: OpeningFailed) -> None:
+        self._on_failure(message.error)
+
+    def close_target(self) -> None:
+        """Let go of the target; may wait for its threads a moment."""
+        self._let_go = True
+        if self.investigation is not None:
+            self.investigation.close()
+
+    # -- news ----------------------------------------------------------------------------------
+
+    def on_facts_arrived(self, message: FactsArrived) -> None:
+        wait = self._drawn_at + self._tick - self._clock()
+        if self.facts is None or wait <= 0:
+            self._redraw()
+        elif not self._redraw_due:
+            self._redraw_due = True
+            self.set_timer(wait, self._redraw)
+
+    def on_progress_arrived(self, message: ProgressArrived) -> None:
+        if message.fraction is not None and message.fraction >= 1.0:
+            # The end of all long captures comes without a source's name.
+            if message.source:
+                self._progress.pop(message.source, None)
+            else:
+                self._progress.clear()
+        else:
+            self._progress[message.source] = Progress(message.text, message.fraction)
+        self._draw_strip()
+
+    def on_exit_arrived(self, message: ExitArrived) -> None:
+        self._progress.clear()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Read the newest facts and draw what shows them."""
+        self._redraw_due = False
+        if self.investigation is None or self._let_go or not self.is_attached:
+            return
+        self._drawn_at = self._clock()
+        self.facts = self._read_facts(self.investigation)
+        self._draw_frame()
+        self.pane.show(self.facts)
+
+    def _read_facts(self, investigation: InvestigationLike) -> Facts:
+        session = investigation.session
+        snapshot = session.snapshot
+        exited = session.exited
+        now = snapshot.time if exited is not None or self.paused else self._clock()
+        started_at = snapshot.target.started_at
+        return Facts(
+            snapshot=snapshot,
+            assessment=investigation.assessment,
+            series={metric: session.history.series(metric) for metric in Metric},
+            capabilities=session.capabilities,
+            watched_seconds=max(0.0, now - investigation.started),
+            uptime_seconds=self._wall_clock() - started_at if started_at is not None else None,
+            baseline_seconds=now - self._baseline_at if self._baseline_at is not None else None,
+            paused=self.paused,
+            exited=exited,
+        )
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def _draw_frame(self) -> None:
+        self._draw_strip()
+        self._draw_banner()
+        self._draw_tabs()
+        self.draw_caption()
+        self._draw_keys()
+
+    def _draw_strip(self) -> None:
+        progress = next(iter(self._progress.values()), None)
+        width = self.app.size.width
+        self.query_one("#strip", Lines).set_lines(
+            draw_strip(self.facts, width, opening=self._opening, progress=progress)
+        )
+
+    def _draw_banner(self) -> None:
+        banner = self.query_one("#banner", Lines)
+        exited = self.facts.exited if self.facts is not None else None
+        banner.set_class(exited is not None, "-shown")
+        if exited is not None:
+            text = f" {printable(exited, 200)}; what was seen stays"
+            banner.set_lines((((text, "strong"),),))
+
+    def _draw_tabs(self) -> None:
+        names = [name for name, _ in PANES]
+        self.query_one("#tabs", KeyBar).set_hints(tab_hints(names, self._pane_index, self.facts))
+
+    def draw_caption(self) -> None:
+        """The line over the pane: where one is, and how the table is filtered and sorted."""
+        line = draw_caption(self.pane, self.facts, self.app.size.width)
+        self.query_one("#caption", Lines).set_lines((line,))
+
+    def _draw_keys(self) -> None:
+        self.query_one("#keys", KeyBar).set_hints(key_hints(self.pane, paused=self.paused))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_frame)
+
+    # -- panes ---------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> Pane:
+        return self.query_one(f"#pane-{self._pane_index}", Pane)
+
+    @property
+    def pane_index(self) -> int:
+        return self._pane_index
+
+    @property
+    def table(self) -> LineTable[Any] | None:
+        return self.pane.top.table
+
+    @property
+    def leaktui(self) -> LeaktuiApp:
+        from leaktui.tui.app import LeaktuiApp
+
+        assert isinstance(self.app, LeaktuiApp)
+        return self.app
+
+    async def action_show_pane(self, index: int) -> None:
+        """Show a pane; pressed again, its first level."""
+        if index == self._pane_index:
+            self.pane.go_to_root()
+        self._hide_filter()
+        before = self.pane
+        stage = self.query_one("#stage")
+        if not self.query(f"#pane-{index}"):
+            await stage.mount(Pane(PANES[index][1](), id=f"pane-{index}"))
+        self._pane_index = index
+        if before is not self.pane:
+            before.display = False
+        self.pane.display = True
+        if self.facts is not None:
+            self.pane.show(self.facts)
+        self.pane.top.focus_first()
+        self._draw_frame()
+
+    @on(Pane.Moved)
+    def pane_moved(self) -> None:
+        self._hide_filter()
+        self.draw_caption()
+        self._draw_keys()
+
+    @on(LineTable.Rearranged)
+    def table_rearranged(self) -> None:
+        self.draw_caption()
+
+    @on(KeyBar.Pressed)
+    async def key_pressed(self, message: KeyBar.Pressed) -> None:
+        await self.run_action(message.name)
+
+    async def action_open(self) -> None:
+        focused = self.focused
+        if isinstance(focused, LineTable | Document):
+            focused.action_choose()
+
+    async def action_back(self) -> None:
+        filter_input = self.query_one("#filter", Input)
+        if filter_input.has_class("-shown"):
+            self._end_filter(keep=False)
+        elif self.pane.depth == 1 and self.table is not None and self.table.needle:
+            self.table.set_filter("")
+        elif not self.pane.go_back() and self._progress and self.investigation is not None:
+            self.investigation.session.cancel()
+            self.notify("the capture under way is given up", markup=False)
+
+    # -- filter and sort -----------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        table = self.table
+        if table is None or not table.display:
+            self.notify("there is no table here to filter", markup=False)
+            return
+        field = self.query_one("#filter", Input)
+        field.value = table.needle
+        field.add_class("-shown")
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def filter_changed(self, message: Input.Changed) -> None:
+        if self.table is not None and message.input.has_class("-shown"):
+            self.table.set_filter(message.value)
+
+    @on(Input.Submitted, "#filter")
+    def filter_submitted(self) -> None:
+        self._end_filter(keep=True)
+
+    def _end_filter(self, *, keep: bool) -> None:
+        if not keep and self.table is not None:
+            self.table.set_filter("")
+        self._hide_filter()
+        self.pane.top.focus_first()
+
+    def _hide_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("-shown")
+
+    def action_sort(self) -> None:
+        if self.table is not None:
+            self.table.cycle_sort()
+
+    def action_reverse(self) -> None:
+        if self.table is not None:
+            self.table.reverse_sort()
+
+    def action_group(self) -> None:
+        top = self.pane.top
+        if isinstance(top, CallTreeLevel):
+            top.turn_round()
+        elif isinstance(top, TableLevel) and top.modes > 1:
+            top.next_mode()
+        else:
+            self.notify("these rows can be grouped in one way only", markup=False)
+        self.draw_caption()
+
+    def action_mode(self) -> None:
+        top = self.pane.top
+        if isinstance(top, HeapRoot):
+            top.next_measure()
+            self.draw_caption()
+
+    def action_calls(self) -> None:
+        top = self.pane.top
+        if isinstance(top, HeapRoot):
+            self.pane.post_message(Level.Descended(top.call_tree()))
+
+    # -- orders --------------------------------------------------------------------------------
+
+    def action_baseline(self) -> None:
+        if self.investigation is not None:
+            self.investigation.set_baseline()
+            self._baseline_at = self._clock()
+            self.notify("differences count from now on", markup=False)
+            self._redraw()
+
+    def action_pause(self) -> None:
+        if self.investigation is not None and self.facts is not None and self.facts.exited is None:
+            self.paused = not self.paused
+            self.investigation.session.pause(self.paused)
+            self._redraw()
+
+    def action_refresh(self) -> None:
+        self.orders.refresh()
+
+    def action_trace(self) -> None:
+        self.orders.trace()
+
+    def action_collect(self) -> None:
+        self.orders.collect()
+
+    def action_export(self) -> None:
+        self.leaktui.export_pane(self)
+
+    def action_edit(self) -> None:
+        self.leaktui.edit_frame(self.pane.top.frame, self.facts)
+
+    def action_processes(self) -> None:
+        self.leaktui.show_picker()
+
+    def action_help(self) -> None:
+        self.leaktui.show_help(Place.WATCH)
+
+    def action_quit(self) -> None:
+        self.app.exit()

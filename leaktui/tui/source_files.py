@@ -1,0 +1,93 @@
+"""Finding and reading a frame's source file on this machine.
+
+Law: the path comes from the target's binary, so it is only ever opened for reading, as a regular file of
+bounded size. Paths as `-trimpath` leaves them (`example.com/app/user.go`) are looked for beside the module.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LARGEST_FILE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A readable file and its lines."""
+
+    path: Path
+    lines: tuple[str, ...]
+
+
+class SourceFinder:
+    """Maps paths of the build to files here. *roots* are FROM=TO pairs; an empty FROM maps relative names."""
+
+    def __init__(self, roots: Sequence[tuple[str, str]] = (), *, here: Path | None = None) -> None:
+        self._roots = tuple(roots)
+        self._here = here if here is not None else Path.cwd()
+
+    def find(self, file: str, module: str = "") -> Path | None:
+        """The first readable candidate for *file*; *module* is the target's main module path."""
+        if not file or "\0" in file:
+            return None
+        for candidate in self._iter_candidates(file, module):
+            try:
+                if stat.S_ISREG(candidate.stat().st_mode) and os.access(candidate, os.R_OK):
+                    return candidate
+            except (OSError, ValueError):
+                continue
+        return None
+
+    def read(self, file: str, module: str = "") -> SourceFile | None:
+        """The lines of *file*, None when it is not here, not a text, or too large."""
+        path = self.find(file, module)
+        if path is None:
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            with os.fdopen(descriptor, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    return None
+                content = stream.read(_LARGEST_FILE + 1)
+        except OSError:
+            return None
+        if len(content) > _LARGEST_FILE or b"\0" in content:
+            return None
+        return SourceFile(path, tuple(content.decode("utf-8", "replace").split("\n")))
+
+    def _iter_candidates(self, file: str, module: str) -> Iterator[Path]:
+        for source, destination in self._roots:
+            if not source:
+                if not file.startswith("/"):
+                    yield Path(destination) / file
+                    yield from _beside_module(file, module, Path(destination))
+            elif file == source or file.startswith(source.rstrip("/") + "/"):
+                yield Path(destination) / file[len(source.rstrip("/")) :].lstrip("/")
+        if file.startswith("/"):
+            yield Path(file)
+            return
+        yield from _beside_module(file, module, self._here)
+        for cache in _module_caches():
+            yield cache / file
+        if root := os.environ.get("GOROOT"):
+            yield Path(root) / "src" / file
+
+
+def _beside_module(file: str, module: str, directory: Path) -> Iterator[Path]:
+    """`-trimpath` names the module's own files by its path, and a main package outside one by `./`."""
+    if module and file.startswith(module + "/"):
+        yield directory / file[len(module) + 1 :]
+    if file.startswith("./"):
+        yield directory / file[2:]
+
+
+def _module_caches() -> Iterator[Path]:
+    if cache := os.environ.get("GOMODCACHE"):
+        yield Path(cache)
+    for directory in os.environ.get("GOPATH", str(Path.home() / "go")).split(os.pathsep):
+        if directory:
+            yield Path(directory) / "pkg" / "mod"

@@ -1,0 +1,176 @@
+"""The strip on top: who the target is, what is going on now, five graphs, and the engines. Pure.
+
+Law: a figure no source has seen is a dash; a growth is coloured only when it rises for sure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from leaktui.analysis.growth import theil_sen
+from leaktui.model.assessment import Slope
+from leaktui.model.capability import SourceState
+from leaktui.session.history import Metric
+from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable
+from leaktui.tui.facts import Facts
+from leaktui.tui.widgets.columns import UNKNOWN
+from leaktui.tui.widgets.sparkline import draw_bar, draw_sparkline
+from leaktui.tui.widgets.toned import Line, Span, Tone, fit_text, join, line_width, spread
+from leaktui.tui.wording import IMPACT_WORDS, STATE_MARKS
+
+# Growth is told for the recent past only, so that a leak that was stopped is seen to have stopped.
+_GROWTH_WINDOW_SECONDS = 180.0
+# An fd table that takes longer than this to fill is not worth a warning.
+_WORTH_SAYING_SECONDS = 48 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A long capture under way. `fraction` is 0..1, None when its end is not known."""
+
+    text: str
+    fraction: float | None
+
+
+def draw_strip(
+    facts: Facts | None, width: int, *, opening: str, progress: Progress | None = None
+) -> tuple[Line, ...]:
+    """Five lines of *width* columns. *opening* names the target before anything is known of it."""
+    if facts is None:
+        title: Line = ((" leaktui", "strong"), (f"  {printable(opening, 200)}", "muted"))
+        blank: Line = ()
+        return (spread(title, (("opening… ", "accent"),), width), blank, blank, blank, blank)
+    cells = [_draw_metric(metric, facts, (width - 5) // 5) for metric in Metric]
+    rows = tuple(((" ", "plain"), *join([cell[row] for cell in cells], (" ", "plain"))) for row in range(3))
+    title = spread(_draw_title(facts), (*_draw_status(facts, progress, width), (" ", "plain")), width)
+    return (title, *rows, _draw_engines(facts, width))
+
+
+def _draw_title(facts: Facts) -> Line:
+    target = facts.snapshot.target
+    name = PurePosixPath(target.exe).name or target.url or "target"
+    parts: list[str] = []
+    if target.pid is not None:
+        parts.append(f"pid {target.pid}")
+    if target.go_version:
+        parts.append(target.go_version)
+    if facts.uptime_seconds is not None and facts.exited is None:
+        parts.append(f"up {_whole_duration(facts.uptime_seconds)}")
+    if target.module:
+        parts.append(target.module)
+    return (
+        (f" {printable(name, 60)}", "strong"),
+        ("  " + " · ".join(printable(part, 120) for part in parts), "muted"),
+    )
+
+
+def _whole_duration(seconds: float) -> str:
+    """A duration without tenths, which would only flicker."""
+    return f"{seconds:.0f} s" if seconds < 10 else format_duration(seconds)
+
+
+def _draw_status(facts: Facts, progress: Progress | None, width: int) -> Line:
+    watched = _whole_duration(facts.watched_seconds)
+    if facts.exited is not None:
+        return (("■ exited", "danger"),)
+    if progress is not None:
+        # On a narrow screen the target's name is worth more than the hint.
+        roomy = width >= 100
+        bar = f"{draw_bar(progress.fraction, 10 if roomy else 6)} " if progress.fraction is not None else "… "
+        hint = " · Esc stops it" if roomy else ""
+        return ((bar, "graph"), (printable(progress.text, 40), "accent"), (hint, "muted"))
+    if facts.paused:
+        return (("‖ paused", "warning"),)
+    if any(source.state is SourceState.WAITING for source in facts.snapshot.sources):
+        return (("… finding sources", "accent"),)
+    return (("● ", "success"), (f"watching {watched}", "muted"))
+
+
+def _draw_metric(metric: Metric, facts: Facts, width: int) -> tuple[Line, Line, Line]:
+    """Label and value, graph, growth: three lines of *width* columns."""
+    points = facts.points(metric)
+    label = _LABELS[metric]
+    if not points:
+        blank: Line = ((" " * width, "plain"),)
+        unseen: Line = ((fit_text("not seen yet", width), "muted"),)
+        return _pair((label, "muted"), (UNKNOWN, "muted"), width), blank, unseen
+    value = points[-1][1]
+    text = format_bytes(value) if metric in _IN_BYTES else format_count(value)
+    process = facts.snapshot.process
+    if metric is Metric.FDS and process is not None and process.fd_limit:
+        limited = f"{text}/{format_count(process.fd_limit)}"
+        text = limited if len(label) + len(limited) < width else text
+    if metric is Metric.OPEN_BODIES and facts.assessment.open_bodies is not None:
+        text = format_count(facts.assessment.open_bodies)
+    slope = recent_slope(points)
+    growth = _draw_growth(metric, facts, slope, width)
+    graph: Line = (
+        (draw_sparkline(points, width), "warning" if slope is not None and slope.rising else "graph"),
+    )
+    return _pair((label, "muted"), (text, "strong"), width), graph, growth
+
+
+def recent_slope(points: list[tuple[float, float]]) -> Slope | None:
+    """The trend of the last three minutes."""
+    if not points:
+        return None
+    since = points[-1][0] - _GROWTH_WINDOW_SECONDS
+    return theil_sen([point for point in points if point[0] >= since])
+
+
+def _draw_growth(metric: Metric, facts: Facts, slope: Slope | None, width: int) -> Line:
+    if slope is None:
+        return ((" " * width, "muted"),)
+    rate = format_rate(slope.per_minute, as_bytes=metric in _IN_BYTES)
+    if not slope.rising:
+        return ((fit_text(rate, width), "muted"),)
+    process = facts.snapshot.process
+    if metric is Metric.FDS and process is not None and process.fd_limit and slope.per_minute > 0:
+        left = (process.fd_limit - (process.fd_count or 0)) / slope.per_minute * 60
+        if left < _WORTH_SAYING_SECONDS:
+            full = f"full in {format_duration(max(0.0, left))}"
+            both = f"{rate}, {full}"
+            return ((fit_text(both if len(both) <= width else full, width), "danger"),)
+    return ((fit_text(rate, width), "warning"),)
+
+
+def _pair(left: Span, right: Span, width: int) -> Line:
+    room = max(1, width - len(right[0]))
+    return ((fit_text(left[0], room), left[1]), (fit_text(right[0], width - room), right[1]))
+
+
+def _draw_engines(facts: Facts, width: int) -> Line:
+    impacts = {item.engine: IMPACT_WORDS[item.impact] for item in facts.capabilities}
+    pause_ms = sum(source.pause_ms for source in facts.snapshot.sources)
+    paused: Line = ((f"target paused {_pause_text(pause_ms)} ", "muted"),)
+    if pause_ms < 0.5:
+        paused = (("target never paused ", "muted"),)
+    for wordy in (True, False):
+        parts: list[Line] = []
+        for source in facts.snapshot.sources:
+            used = source.state is SourceState.USED
+            word = impacts.get(source.name, "") if used else source.state.value
+            tone: Tone = "danger" if source.state is SourceState.FAILED else "muted"
+            said = f" {word}" if word and (wordy or used) else ""
+            parts.append(
+                (STATE_MARKS[source.state], (f" {printable(source.name, 20)}", "plain"), (said, tone))
+            )
+        line: Line = ((" ", "plain"), *join(parts, ("   ", "plain")))
+        if line_width(line) + line_width(paused) < width:
+            break
+    return spread(line, paused, width)
+
+
+def _pause_text(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else format_duration(milliseconds / 1000)
+
+
+_LABELS: dict[Metric, str] = {
+    Metric.RSS: "RSS",
+    Metric.LIVE_HEAP: "heap",
+    Metric.GOROUTINES: "goroutines",
+    Metric.FDS: "fds",
+    Metric.OPEN_BODIES: "bodies",
+}
+_IN_BYTES = frozenset({Metric.RSS, Metric.LIVE_HEAP})

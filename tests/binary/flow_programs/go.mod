@@ -1,3 +1,0 @@
-module example.com/flowprograms
-
-go 1.22

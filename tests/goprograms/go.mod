@@ -1,0 +1,3 @@
+module example.com/goprograms
+
+go 1.22

@@ -1,0 +1,133 @@
+"""A fake of `leaktui.investigation.Investigation` for the interface; tests move it on by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from leaktui.engines.protocol import Want
+from leaktui.model.assessment import Assessment
+from leaktui.model.capability import Capability, Source, SourceState
+from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.model.process import GoProcess
+from leaktui.model.snapshot import Snapshot
+from leaktui.session.history import Metric, Point
+from tests.tui.scene import (
+    CAPABILITIES,
+    GROUPS,
+    LEAKING,
+    LEVEL_SERIES,
+    NOW,
+    RISING_SERIES,
+    SITES,
+    SNAPSHOT,
+    SOURCES,
+    STARTED,
+    TARGET,
+)
+
+
+@dataclass
+class FakeHistory:
+    points: dict[Metric, tuple[Point, ...]] = field(default_factory=dict)
+
+    def series(self, metric: Metric) -> tuple[Point, ...]:
+        return self.points.get(metric, ())
+
+
+@dataclass
+class FakeSession:
+    snapshot: Snapshot = SNAPSHOT
+    history: FakeHistory = field(default_factory=lambda: FakeHistory(RISING_SERIES))
+    capabilities: tuple[Capability, ...] = CAPABILITIES
+    exited: str | None = None
+    allow_pauses: bool = False
+    offered: frozenset[Want] = frozenset(Want)
+    orders: list[tuple[frozenset[Want], bool]] = field(default_factory=list)
+    pauses: list[bool] = field(default_factory=list)
+    cancelled: int = 0
+
+    def order(self, wants: Iterable[Want], *, trace_seconds: float = 5.0) -> bool:
+        self.orders.append((frozenset(wants), self.allow_pauses))
+        return True
+
+    def offers(self, want: Want) -> bool:
+        return want in self.offered
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def pause(self, paused: bool) -> None:
+        self.pauses.append(paused)
+
+
+@dataclass
+class FakeInvestigation:
+    """Has the shape of `leaktui.investigation.Investigation`; the test moves it on by hand."""
+
+    session: FakeSession = field(default_factory=FakeSession)
+    assessment: Assessment = LEAKING
+    started: float = STARTED
+    listener: Callable[[Any], None] = lambda event: None
+    baselines: int = 0
+    traces: list[float] = field(default_factory=list)
+    closed: bool = False
+
+    def start(self) -> None:
+        self.listener("started")
+
+    def set_baseline(self) -> None:
+        self.baselines += 1
+
+    def take_trace(self, seconds: float = 5.0) -> bool:
+        self.traces.append(seconds)
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def diagnosis(self) -> Diagnosis:
+        return Diagnosis(TARGET, SOURCES, self.assessment.verdict, self.assessment.suspects, 84.0)
+
+    def open(self, listener: Callable[[Any], None]) -> FakeInvestigation:
+        """What the application is given to call."""
+        self.listener = listener
+        return self
+
+    def move(self, assessment: Assessment | None = None, **snapshot_changes: Any) -> None:
+        """Go on to other facts, and say so as the investigation's threads would."""
+        if assessment is not None:
+            self.assessment = assessment
+        self.session.snapshot = replace(self.session.snapshot, **snapshot_changes)
+        self.listener("moved")
+
+
+def looking() -> FakeInvestigation:
+    """Nothing found yet, one source still being tried."""
+    sources = (SOURCES[0], Source("pprof", SourceState.WAITING), SOURCES[2])
+    snapshot = replace(SNAPSHOT, sources=sources, groups=None, goroutines=None, heap=None)
+    series = {metric: LEVEL_SERIES[metric] for metric in (Metric.RSS, Metric.FDS)}
+    session = FakeSession(snapshot, FakeHistory(series))
+    return FakeInvestigation(session, Assessment(NOW, Verdict.UNDECIDED))
+
+
+def clean() -> FakeInvestigation:
+    """Watched long enough; nothing grows."""
+    session = FakeSession(history=FakeHistory(LEVEL_SERIES))
+    assessment = replace(
+        LEAKING,
+        verdict=Verdict.CLEAN,
+        suspects=(),
+        bodies=(),
+        open_bodies=0,
+        groups=GROUPS[2:],
+        sites=SITES[1:3],
+    )
+    return FakeInvestigation(session, assessment)
+
+
+@dataclass(frozen=True)
+class FakeScan:
+    processes: tuple[GoProcess, ...]
+    unreadable: int = 0

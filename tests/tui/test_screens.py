@@ -1,0 +1,119 @@
+"""Pictures of every screen at 80×24 and wide. `pytest --snapshot-update` makes them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from leaktui.session.events import ProgressMade
+from tests.tui.driving import make_app, make_picker, wait_for, wait_for_facts, watch_screen
+from tests.tui.fakes import FakeInvestigation, clean, looking
+
+SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 50)
+Compare = Callable[..., bool]
+
+
+def after_facts(*keys: str) -> Callable[[Pilot[None]], Any]:
+    async def drive(pilot: Pilot[None]) -> None:
+        await wait_for_facts(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+    return drive
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=["80", "120", "200"])
+@pytest.mark.parametrize("pane", ["suspects", "heap", "goroutines", "bodies"])
+def test_pane(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
+    number = str(["suspects", "heap", "goroutines", "bodies"].index(pane) + 1)
+    assert snap_compare(make_app(), terminal_size=size, run_before=after_facts(number))
+
+
+@pytest.mark.parametrize("scene", [looking, clean], ids=["looking", "clean"])
+def test_without_suspects(snap_compare: Compare, scene: Callable[[], FakeInvestigation]) -> None:
+    assert snap_compare(make_app(scene()), terminal_size=SMALL, run_before=after_facts())
+
+
+def test_evidence_of_a_suspect(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("enter"))
+
+
+def test_source_line(snap_compare: Compare, sources: Path) -> None:
+    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("enter", "enter"))
+
+
+def test_source_not_here(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("enter", "enter"))
+
+
+def test_goroutine_group(snap_compare: Compare) -> None:
+    keys = ("3", "down", "down", "down", "enter")
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts(*keys))
+
+
+def test_bodies_by_owner(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("4", "g"))
+
+
+def test_heap_objects_by_package(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("2", "g", "g", "m"))
+
+
+def test_call_tree(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("2", "c"))
+
+
+def test_filter(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("3", "slash", *"thumb"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(make_app(), terminal_size=size, run_before=after_facts("question_mark"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+def test_picker(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def drive(pilot: Pilot[None]) -> None:
+        await wait_for(pilot, lambda: bool(pilot.app.screen.query_one("LineTable").rows))  # type: ignore[attr-defined]
+
+    assert snap_compare(make_picker(), terminal_size=size, run_before=drive)
+
+
+def test_exited(snap_compare: Compare) -> None:
+    investigation = FakeInvestigation()
+    investigation.session.exited = "process 4242 exited"
+    assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=after_facts())
+
+
+def test_question_before_a_pause(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("G"))
+
+
+def test_trace_under_way(snap_compare: Compare) -> None:
+    investigation = FakeInvestigation()
+
+    async def drive(pilot: Pilot[None]) -> None:
+        await wait_for_facts(pilot)
+        investigation.listener(ProgressMade("pprof", "execution trace: 298 kB", 0.6))
+        await wait_for(pilot, lambda: bool(watch_screen(pilot.app)._progress))
+
+    assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=drive)
+
+
+@pytest.mark.parametrize("pane", ["1", "3"])
+def test_without_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, pane: str) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts(pane))
+
+
+def test_lean(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(lean=True), terminal_size=SMALL, run_before=after_facts())

@@ -47,8 +47,9 @@ def test_allocation_events(matrix_toolchain: Toolchain, tmp_path: Path) -> None:
     assert not compare(summarize_trace([data]), truth, http2=False)
     if matrix_toolchain.release < (1, 23):
         return
+    mode = "-d=parsed" if matrix_toolchain.release >= (1, 24) else "-d=1"
     parsed = subprocess.run(
-        [matrix_toolchain.go, "tool", "trace", "-d=parsed", tmp_path / "out.trace"],
+        [matrix_toolchain.go, "tool", "trace", mode, tmp_path / "out.trace"],
         env=go_environment(),
         capture_output=True,
         text=True,

@@ -69,7 +69,7 @@ def release(goroot: Path) -> str:
 def count_events(goroot: Path, trace: Path) -> dict[str, list[int]]:
     """What Go's reader makes of *trace*: of each transition, how many, and the sums of the numbers of the
     goroutines it happened on and to."""
-    mode = "-d=1" if release(goroot) == "go1.22" else "-d=parsed"
+    mode = "-d=1" if release(goroot) in ("go1.22", "go1.23") else "-d=parsed"
     parsed = subprocess.run(
         [goroot / "bin/go", "tool", "trace", mode, trace],
         env=os.environ | {"GOTOOLCHAIN": "local"},

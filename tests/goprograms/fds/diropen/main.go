@@ -48,7 +48,7 @@ func main() {
 	dir, err := os.MkdirTemp("", "spool-")
 	harness.Must(err)
 	harness.Must(os.WriteFile(filepath.Join(dir, "job-1"), []byte("print me"), 0o600))
-	program.AtExit(func() { os.RemoveAll(dir) })
+	program.AtExit(func() error { return os.RemoveAll(dir) })
 	s := &spool{path: dir}
 	program.Ready()
 	program.Every(func(int) {

@@ -45,7 +45,7 @@ func main() {
 	_, err = file.WriteString("limit=10\nregion=eu\n")
 	harness.Must(err)
 	harness.Must(file.Close())
-	program.AtExit(func() { os.Remove(file.Name()) })
+	program.AtExit(func() error { return os.Remove(file.Name()) })
 	program.Ready()
 	program.Every(func(int) {
 		setting(file.Name(), "region", program.Fixed)

@@ -54,7 +54,7 @@ func main() {
 	program := harness.Start()
 	dir, err := os.MkdirTemp("", "trail-")
 	harness.Must(err)
-	program.AtExit(func() { os.RemoveAll(dir) })
+	program.AtExit(func() error { return os.RemoveAll(dir) })
 	t := &trail{dir: dir, open: map[string]*os.File{}}
 	program.Ready()
 	program.Every(func(i int) {

@@ -40,7 +40,7 @@ func main() {
 	program := harness.Start()
 	dir, err := os.MkdirTemp("", "churn-")
 	harness.Must(err)
-	program.AtExit(func() { os.RemoveAll(dir) })
+	program.AtExit(func() error { return os.RemoveAll(dir) })
 	var kept []*os.File
 	for i := range 40 {
 		file, err := os.Create(filepath.Join(dir, fmt.Sprintf("segment-%d", i)))

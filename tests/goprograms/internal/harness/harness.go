@@ -29,7 +29,7 @@ type Program struct {
 	pprof   string
 	control bool
 	ready   map[string]any
-	atExit  func()
+	atExit  func() error
 	out     sync.Mutex
 }
 
@@ -85,11 +85,14 @@ func (p *Program) obey(commands io.Reader) {
 }
 
 // AtExit has cleanup done when the program is told to go.
-func (p *Program) AtExit(cleanup func()) { p.atExit = cleanup }
+func (p *Program) AtExit(cleanup func() error) { p.atExit = cleanup }
 
 func (p *Program) exit() {
 	if p.atExit != nil {
-		p.atExit()
+		// The program is still at work and may put new files where old ones are removed.
+		for tries := 0; p.atExit() != nil && tries < 50; tries++ {
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 	os.Exit(0)
 }

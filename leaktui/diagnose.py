@@ -20,6 +20,8 @@ from leaktui.model.target import Target
 from leaktui.session import ProgressMade
 
 _TICK_SECONDS = 0.2
+_BLIND_SECONDS = 6.0
+"""A source that failed may come back within this time; after it, watching on shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def diagnose(
             if investigation.session.exited is not None:
                 exited.set()
                 break
-            if assessment.settled:
+            if assessment.settled or (investigation.blind and investigation.elapsed_seconds > _BLIND_SECONDS):
                 break
             on_progress(Progress(investigation.elapsed_seconds, seconds, _summary(investigation, doing)))
         if exited.is_set() and not investigation.session.history.snapshots:

@@ -116,6 +116,18 @@ class Investigation:
         """Whether an execution trace is under way."""
         return self.session.is_under_way(Want.TRACE)
 
+    @property
+    def blind(self) -> bool:
+        """Whether every source that could name a line has failed and none has delivered anything."""
+        snapshot = self.session.snapshot
+        if snapshot.groups is not None or snapshot.heap is not None or snapshot.goroutines is not None:
+            return False
+        if self.session.probing:
+            return False
+        able = {item.engine for item in self.session.capabilities if Want.GROUPS.value in item.gives}
+        states = [source.state for source in snapshot.sources if source.name in able]
+        return all(state in (SourceState.FAILED, SourceState.UNAVAILABLE) for state in states)
+
     def set_baseline(self) -> None:
         """From now on the deltas of rows count from this moment."""
         self._baseline = time.monotonic()
@@ -163,13 +175,11 @@ class Investigation:
             self._stop.wait(max(_PACE_SECONDS - took, took))
 
     def _assess(self) -> None:
-        snapshots = self.session.history.snapshots
-        if not snapshots:
-            return
         if self._program is None:
             self._program = self._load_program()
         # Sources change without a new fact; the newest snapshot has the newest sources.
         latest = self.session.snapshot
+        snapshots = self.session.history.snapshots or (latest,)
         snapshots = (*snapshots[:-1], replace(snapshots[-1], sources=latest.sources))
         watch = Watch(
             elapsed_seconds=self.elapsed_seconds,

@@ -115,12 +115,12 @@ def package_of(function: str) -> str:
     (cmd/internal/objabi.PathToPrefix, Go 1.22). Generic instantiation brackets may hold slashes and
     dots of their own and are ignored.
     """
+    if function.startswith(("type:.", "go:")):
+        return ""
     head = function.split("[", 1)[0]
     slash = head.rfind("/")
     dot = head.find(".", slash + 1)
     path = head if dot < 0 else head[:dot]
-    if path.startswith(("type:.", "go:")):
-        return ""
     return path.replace("%2e", ".").replace("%22", '"').replace("%25", "%")
 
 

@@ -4,7 +4,7 @@ Law: the answer is taken from a real command line on a real process; it is `righ
 suspect names the marked kind, function and line (and, for goroutines, who created them). `wrong` is a
 likely or proven suspect elsewhere, or a healthy program accused; everything careful is `undecided`.
 
-By hand: `python -m tests.diagnosis_matrix [--stripped] [--toolchain 1.24] [program …]`.
+By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url] [--toolchain 1.24] [program …]`.
 """
 
 from __future__ import annotations
@@ -78,18 +78,24 @@ def _names(suspect: dict[str, Any], truth: Expected) -> bool:
 
 
 def diagnose(
-    program: str, binary: Path, toolchain: Toolchain, stripped: bool, peer: Peer, seconds: float
+    program: str,
+    binary: Path,
+    toolchain: Toolchain,
+    stripped: bool,
+    peer: Peer,
+    seconds: float,
+    by_url: bool = False,
 ) -> Outcome:
-    """Start *program*, ask the command line, judge."""
+    """Start *program*, ask the command line (with its URL only, where *by_url*), judge."""
     with run_target(binary, peer) as target:
+        name = ["--url", str(target.pprof_url)] if by_url else ["--pid", str(target.pid)]
         done = subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "leaktui",
                 "diagnose",
-                "--pid",
-                str(target.pid),
+                *name,
                 "--json",
                 "--seconds",
                 str(seconds),
@@ -125,7 +131,12 @@ def _said(diagnosis: dict[str, Any]) -> str:
 
 
 def run_matrix(
-    programs: Sequence[str], toolchain: Toolchain, *, stripped: bool, seconds: float = 40.0
+    programs: Sequence[str],
+    toolchain: Toolchain,
+    *,
+    stripped: bool,
+    seconds: float = 40.0,
+    by_url: bool = False,
 ) -> list[Outcome]:
     """Diagnose *programs*, several at a time, with one peer."""
     binaries = build_programs(programs, toolchain, stripped=stripped)
@@ -134,7 +145,9 @@ def run_matrix(
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(
                 pool.map(
-                    lambda program: diagnose(program, binaries[program], toolchain, stripped, peer, seconds),
+                    lambda program: diagnose(
+                        program, binaries[program], toolchain, stripped, peer, seconds, by_url
+                    ),
                     programs,
                 )
             )
@@ -163,13 +176,22 @@ def main() -> int:
     parser.add_argument("--toolchain", default="")
     parser.add_argument("--stripped", action="store_true")
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument(
+        "--by-url", action="store_true", help="give leaktui the pprof address and nothing else"
+    )
     parser.add_argument("--json", action="store_true", help="print the diagnoses too")
     arguments = parser.parse_args()
     programs = arguments.programs or [*leaking_programs(), *healthy_programs()]
     for toolchain in find_toolchains():
         if arguments.toolchain and not str(toolchain).removeprefix("go").startswith(arguments.toolchain):
             continue
-        outcomes = run_matrix(programs, toolchain, stripped=arguments.stripped, seconds=arguments.seconds)
+        outcomes = run_matrix(
+            programs,
+            toolchain,
+            stripped=arguments.stripped,
+            seconds=arguments.seconds,
+            by_url=arguments.by_url,
+        )
         if arguments.json:
             print(json.dumps([outcome.diagnosis for outcome in outcomes], indent=1))
         print(format_table(outcomes), flush=True)

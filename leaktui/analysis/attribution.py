@@ -16,6 +16,9 @@ from leaktui.analysis import http_frames
 from leaktui.analysis.program import HandOver, Program, ResponseStep
 from leaktui.model.frame import Frame, Stack
 
+_MANY_CALLERS = 3
+"""So many callers do not all forget the same thing: then it is the function they call."""
+
 _ChainKey = tuple[tuple[str, int], ...]
 
 
@@ -25,7 +28,8 @@ class Attribution:
 
     `index` is the owner's place in the stack; `sure` is False where another frame may own it just as
     well; `reason` says, in a sentence, how the owner was told from the frames around it. `exits` are the
-    places where the owner leaves with the body open, as far as its machine code shows them.
+    places where the owner leaves with the body open, as far as its machine code shows them;
+    `panics` are where a panic would skip its Close; `alternatives` the frames that may own it as well.
     """
 
     frame: Frame
@@ -33,7 +37,9 @@ class Attribution:
     sure: bool
     reason: str = ""
     exits: tuple[Frame, ...] = ()
+    panics: tuple[Frame, ...] = ()
     replaces: bool = False
+    alternatives: tuple[Frame, ...] = ()
 
 
 class Shares:
@@ -129,7 +135,9 @@ def _by_steps(
         if dropped is not None and last.closes:
             return dropped
         reason = "the functions below it hand the response to their caller" if len(steps) > 1 else ""
-        return Attribution(keeper, last.index, dropped is None, reason, last.exits, replaces=last.replaces)
+        return Attribution(
+            keeper, last.index, dropped is None, reason, last.exits, last.panics, replaces=last.replaces
+        )
     if last.hands_over is HandOver.YES:
         outer = [index for index, _ in chain if index > last.index]
         if not outer:
@@ -156,12 +164,13 @@ def _by_share(chain: list[tuple[int, Frame]], skipped: int, shares: Shares | Non
     ratios = [shares.share(frames[:depth]) for depth in range(skipped + 1, len(frames) + 1)]
     best = max(ratios)
     offset = next(place for place, ratio in enumerate(ratios) if ratio >= 0.9 * best)
-    if offset:
-        index, frame = chain[skipped + offset]
-        return Attribution(
-            frame, index, best >= 0.9, "through other callers of the same function bodies do get closed"
-        )
-    if shares.leaking_callers(frames[: skipped + 1]) > 1:
+    outer_index, outer = chain[skipped + offset]
+    if offset and outer.function != chain[skipped + offset - 1][1].function:
+        # Either the function hands over and this caller forgets, or it forgets itself on what this caller
+        # asks for. Only the code could tell.
+        reason = "through other callers of the same function bodies do get closed"
+        return Attribution(outer, outer_index, False, reason, alternatives=(frame,))
+    if shares.leaking_callers(frames[: skipped + 1]) >= _MANY_CALLERS:
         return Attribution(frame, index, True, "bodies are left open whoever calls it")
     return uncertain
 

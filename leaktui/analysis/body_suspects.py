@@ -169,6 +169,14 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
                 "binary", f"{short_function(exit_.function)} leaves at {file}:{exit_.line} without closing it"
             )
         )
+    if not attribution.exits:
+        for place in attribution.panics[:2]:
+            file = place.file.rpartition("/")[2]
+            evidence.append(
+                Evidence(
+                    "binary", f"a panic at {file}:{place.line} would skip its Close, which is not deferred"
+                )
+            )
     if attribution.reason:
         evidence.append(Evidence("binary", f"{where} is named because {attribution.reason}"))
     if tally.busy:
@@ -184,7 +192,11 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
         growth_per_minute=per_minute,
         evidence=tuple(evidence),
         advice=_advice(tally),
-        candidates=tuple(frame for frame in tally.round_trippers if frame != attribution.frame),
+        candidates=tuple(
+            frame
+            for frame in (*attribution.alternatives, *tally.round_trippers)
+            if frame != attribution.frame
+        ),
     )
 
 

@@ -8,13 +8,13 @@ was not complete; and is unknown where neither says.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cached_property
 
 from leaktui.analysis.program import HandOver, ResponseStep
 from leaktui.binary.callsites import CallSite, find_call_sites
 from leaktui.binary.executable import Executable
-from leaktui.binary.flow.use import ResponseUse, Verdict
+from leaktui.binary.flow.use import Verdict
 from leaktui.binary.packages import PackageMap
 from leaktui.binary.response_flow import ResponseFlow, StackUse
 from leaktui.errors import LeaktuiError
@@ -129,20 +129,20 @@ class ExecutableProgram:
         return ResponseStep(
             index=index,
             hands_over=hands_over,
-            exits=tuple(self._user_lines(use)) if use.complete else (),
-            closes=use.complete and use.verdict is Verdict.CLOSED,
+            exits=self._user_lines(exit_.place.frame for exit_ in use.unclosed_exits),
+            panics=self._user_lines(place.frame for place in use.panics),
+            closes=use.complete and use.verdict is Verdict.CLOSED and not use.panics,
             replaces=use.drops_replaced_body,
             known_from="machine code",
         )
 
-    def _user_lines(self, use: ResponseUse) -> Iterator[Frame]:
-        """Where *use* leaves with the body open: the program's own lines, each once."""
-        seen = set()
-        for exit_ in use.unclosed_exits:
-            frame = exit_.place.frame
-            if not self.is_stdlib(frame.function) and (frame.file, frame.line) not in seen:
-                seen.add((frame.file, frame.line))
-                yield frame
+    def _user_lines(self, frames: Iterable[Frame]) -> tuple[Frame, ...]:
+        """The program's own lines among *frames*, each once."""
+        lines: dict[tuple[str, int], Frame] = {}
+        for frame in frames:
+            if not self.is_stdlib(frame.function):
+                lines.setdefault((frame.file, frame.line), frame)
+        return tuple(lines.values())
 
     def _by_signature(self, stack: Stack, after: int) -> tuple[ResponseStep, ...]:
         """Steps from the results of the functions further out, as DWARF tells them."""
@@ -180,7 +180,8 @@ class ExecutableProgram:
         if self._flow is None or not site.target.startswith("net/http."):
             return _CANDIDATE_ORDER[Verdict.UNKNOWN]
         try:
-            use = self._flow.use_at(site.pc + _CALL_SIZE)
+            with self._lock:
+                use = self._flow.use_at(site.pc + _CALL_SIZE)
         except Exception:  # noqa: BLE001 - as above
             use = None
         return _CANDIDATE_ORDER[use.verdict if use is not None else Verdict.UNKNOWN]

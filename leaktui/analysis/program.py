@@ -23,13 +23,15 @@ class ResponseStep:
     """What one function of a stack does with the response its call returned.
 
     `index` is the place in the stack of the frame meant. `exits` are the places where it leaves (or asks
-    again) with the body open; `closes` is True when it closes it on every other path. `replaces` means
-    that it puts another body in its place and forgets the first. `known_from` says how it is known.
+    again) with the body open, `panics` those where a panic would skip its Close; `closes` is True when it
+    closes it on every path. `replaces` means that it puts another body in its place and forgets the first.
+    `known_from` says how it is known.
     """
 
     index: int
     hands_over: HandOver
     exits: tuple[Frame, ...] = ()
+    panics: tuple[Frame, ...] = ()
     closes: bool = False
     replaces: bool = False
     known_from: str = ""

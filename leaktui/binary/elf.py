@@ -115,7 +115,7 @@ class ElfImage:
             self.entry_point: int = header["e_entry"]
             self.segments = tuple(_iter_segments(elf))
             self.sections = _find_sections(elf)
-        except MALFORMED as error:
+        except (*MALFORMED, OSError) as error:  # OSError: a header that points before the file
             raise DecodeError(
                 f"{printable(path)} is a damaged ELF file", remedy="take a fresh copy of the executable"
             ) from error

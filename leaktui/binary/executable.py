@@ -15,7 +15,7 @@ from types import TracebackType
 from leaktui.binary.buildinfo import find_build_info
 from leaktui.binary.elf import ElfImage, Section
 from leaktui.binary.loadmap import find_bias
-from leaktui.binary.moduledata import find_module_data
+from leaktui.binary.moduledata import ModuleData, find_module_data
 from leaktui.binary.pcheader import decode_header, iter_headers
 from leaktui.binary.pclntab import Function, PcLineTable
 from leaktui.binary.signature import Signatures
@@ -111,9 +111,18 @@ class Executable:
 
     # --- functions ---
 
-    @cached_property
+    @property
     def pc_lines(self) -> PcLineTable:
         """The pc-line table; raises DecodeError where there is none that leaktui can read."""
+        return self._tables[0]
+
+    @property
+    def module_data(self) -> ModuleData | None:
+        """The runtime's moduledata, None where it was not found (text was then located by symbols)."""
+        return self._tables[1]
+
+    @cached_property
+    def _tables(self) -> tuple[PcLineTable, ModuleData | None]:
         with self._lock:
             return _load_pc_lines(self.image, self.symbols)
 
@@ -210,7 +219,7 @@ class Executable:
         return self.image.file_offset(address)
 
 
-def _load_pc_lines(image: ElfImage, symbols: SymbolTable) -> PcLineTable:
+def _load_pc_lines(image: ElfImage, symbols: SymbolTable) -> tuple[PcLineTable, ModuleData | None]:
     """Find the table by section or by proof, then text and function data by moduledata or by symbols."""
     failure = DecodeError(
         f"{printable(image.path)} has no table of Go functions",
@@ -220,9 +229,8 @@ def _load_pc_lines(image: ElfImage, symbols: SymbolTable) -> PcLineTable:
         try:
             header = decode_header(data)
         except DecodeError as error:
-            failure = DecodeError(
-                f"{printable(image.path)}: {error}", remedy="use a build made with Go 1.20 or newer"
-            )
+            remedy = "use a build made with Go 1.20 or newer"
+            failure = DecodeError(f"{printable(image.path)}: {error}", remedy=remedy)
             continue
         module = find_module_data(image, address, header)
         candidates: tuple[int, ...]
@@ -238,8 +246,8 @@ def _load_pc_lines(image: ElfImage, symbols: SymbolTable) -> PcLineTable:
         for candidate in candidates:
             funcdata = _tail(image, candidate)
             if funcdata and plain.validates(funcdata):
-                return PcLineTable(data, text_start=text, funcdata=funcdata)
-        return plain
+                return PcLineTable(data, text_start=text, funcdata=funcdata), module
+        return plain, module
     raise failure
 
 

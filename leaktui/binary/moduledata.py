@@ -2,7 +2,7 @@
 
 Law: found by proof, not by release. A word that points at the pc-line table is its first field if the
 five slices that follow point where the table's header says (runtime/symtab.go `moduledata`, Go 1.20 to
-1.27: the fields up to `etext` are the same in all; those after it moved in 1.26 and 1.27).
+1.27: the fields up to `types` are the same in all; those after it moved in 1.26 and 1.27).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _WORDS = 64
 _TEXT = 22
 _ETEXT = 23
 _END = 34
+_TYPES = 37
 _DT_RELA, _DT_RELASZ = 7, 8
 # R_X86_64_RELATIVE, R_AARCH64_RELATIVE, R_RISCV_RELATIVE, R_390_RELATIVE, R_PPC64_RELATIVE, R_LARCH_RELATIVE
 _RELATIVE = frozenset({8, 1027, 3, 12, 22})
@@ -27,11 +28,15 @@ _NEIGHBOURS = 512
 
 @dataclass(frozen=True, slots=True)
 class ModuleData:
-    """Link-time addresses. `funcdata` holds candidates for moduledata.gofunc, likeliest first."""
+    """Link-time addresses. `types` is where type descriptors begin, what their offsets are relative to.
+
+    `funcdata` holds candidates for moduledata.gofunc.
+    """
 
     address: int
     text: int
     etext: int
+    types: int
     funcdata: tuple[int, ...]
 
 
@@ -68,7 +73,7 @@ def _validated(
     if words[17] != header.function_count + 1 or words[_TEXT] >= words[_ETEXT]:
         return None
     text = words[_TEXT]
-    return ModuleData(address, text, words[_ETEXT], _funcdata_candidates(image, words, text))
+    return ModuleData(address, text, words[_ETEXT], words[_TYPES], _funcdata_candidates(image, words, text))
 
 
 def _funcdata_candidates(image: ElfImage, words: list[int], text: int) -> tuple[int, ...]:

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaktui.binary.pcheader import decode_header
-from leaktui.binary.pcvalue import find_value, find_values
+from leaktui.binary.pcvalue import decode_values, find_value
 from leaktui.errors import DecodeError, Truncated
 from leaktui.model.frame import Frame, Stack
+
+__all__ = ["FuncInfo", "Function", "PcLineTable", "decode_header", "printed_name"]
 
 _NO_TABLE = 0xFFFFFFFF
 _PCDATA_INL_TREE = 2
@@ -29,6 +31,8 @@ _FUNC_SIZE = 44
 _FUNC_ID = 40
 _INLINED_CALL_SIZE = 16
 _INLINE_DEPTH = 256
+_LARGE_FUNCTION = 8192
+_CACHED_TABLES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class FuncInfo(NamedTuple):
     """What we need of a runtime._func; a tuple, because large programs have 200,000 of them."""
 
     entry: int
+    size: int
     name_offset: int
     file_values: int
     line_values: int
@@ -86,6 +91,7 @@ class PcLineTable:
         self._names: dict[int, str] = {}
         self._printed: dict[int, str] = {}
         self._files: dict[int, str] = {}
+        self._tables: dict[int, tuple[array[int], array[int]]] = {}
         self._wrapper_id: int | None = None
 
     # --- functions ---
@@ -114,7 +120,7 @@ class PcLineTable:
     def function(self, index: int) -> Function:
         """Function *index* with the file and line of its declaration."""
         info = self.info(index)
-        file = self._file(info, self._value(info.file_values, info.entry, info.entry))
+        file = self._file(info, self._value(info, info.file_values, info.entry))
         start, end = self._entries[index], self._entries[index + 1]
         return Function(
             name=self._name_at(info.name_offset),
@@ -192,7 +198,8 @@ class PcLineTable:
             tree = self._unpack_u32(arrays + 4 * (pcdata_count + _FUNCDATA_INL_TREE))
             inline_tree = None if tree == _NO_TABLE else tree
         return FuncInfo(
-            entry=self.entry(index),
+            entry=self.text_start + self._entries[index],
+            size=self._entries[index + 1] - self._entries[index],
             name_offset=name_offset,
             file_values=file_values,
             line_values=line_values,
@@ -231,8 +238,8 @@ class PcLineTable:
         return tuple(found)
 
     def _frame(self, info: FuncInfo, name_offset: int, pc: int, shown_pc: int, *, inlined: bool) -> Frame:
-        file = self._file(info, self._value(info.file_values, pc, info.entry))
-        line = self._value(info.line_values, pc, info.entry) if file else 0
+        file = self._file(info, self._value(info, info.file_values, pc))
+        line = self._value(info, info.line_values, pc) if file else 0
         name = self._printed.get(name_offset)
         if name is None:
             name = self._printed[name_offset] = printed_name(self._name_at(name_offset))
@@ -267,7 +274,7 @@ class PcLineTable:
             for _, index in trees[first : order + 1]:
                 info = self.info(index)
                 tree_index = (hit - starts[order]) // _INLINED_CALL_SIZE
-                if tree_index in find_values(self._data, self.header.values + info.inline_values):
+                if info.inline_values and tree_index in self._decoded(info.inline_values)[1]:
                     parent_pc: int = self._call.unpack_from(self._funcdata, hit)[2]
                     yield info.entry + parent_pc
 
@@ -293,7 +300,7 @@ class PcLineTable:
         """funcID, nameOff and parentPc of the runtime.inlinedCall in force at *pc*, if any."""
         if info.inline_tree is None or not self._funcdata:
             return None
-        tree_index = self._value(info.inline_values, pc, info.entry)
+        tree_index = self._value(info, info.inline_values, pc)
         if tree_index < 0:
             return None
         offset = info.inline_tree + tree_index * _INLINED_CALL_SIZE
@@ -350,11 +357,24 @@ class PcLineTable:
             file = self._files[offset] = self._string(header.files + offset, header.values)
         return file
 
-    def _value(self, table: int, pc: int, entry: int) -> int:
-        """The value a table gives for *pc* in the function at *entry*, -1 where it has none."""
+    def _value(self, info: FuncInfo, table: int, pc: int) -> int:
+        """The value a table of the function gives for *pc*, -1 where it has none."""
         if table == 0:
             return -1
-        return find_value(self._data, self.header.values + table, (pc - entry) // self.header.quantum)
+        target = (pc - info.entry) // self.header.quantum
+        if info.size < _LARGE_FUNCTION:
+            return find_value(self._data, self.header.values + table, target)
+        ends, values = self._decoded(table)
+        position = bisect_right(ends, target)
+        return values[position] if position < len(values) else -1
+
+    def _decoded(self, table: int) -> tuple[array[int], array[int]]:
+        decoded = self._tables.get(table)
+        if decoded is None:
+            if len(self._tables) >= _CACHED_TABLES:
+                self._tables.clear()
+            decoded = self._tables[table] = decode_values(self._data, self.header.values + table)
+        return decoded
 
     def _name_at(self, offset: int) -> str:
         name = self._names.get(offset)

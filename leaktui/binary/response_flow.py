@@ -155,10 +155,10 @@ class ResponseFlow:
         count = code.results_set_at_exits()
         last = count - 1
         known = count > 0
-        callers = caller_pcs[:1] or self._program.callers_of(code.function.entry)[:_CALLERS]
+        callers = caller_pcs[:1] or self._program.callers_of(code.function.entry, _CALLERS)
         for pc in callers:
             outer = self._program.code_at(pc)
-            if outer is None or not outer.complete:
+            if outer is None or not outer.complete or outer.at(pc) is None:
                 continue
             wanted = outer.live_registers(pc, self._program.arguments_of)
             numbers = [number for number, register in enumerate(ABI_REGISTERS) if register in wanted.read]

@@ -78,6 +78,7 @@ class Session:
         self._long_lanes: dict[str, Lane] = {}
         self._trace_seconds = 0.0
         self._under_way: set[Want] = set()
+        self._probing = {engine.name for engine in self._engines}
         self._closed = False
         self.exited: str | None = None
 
@@ -94,10 +95,13 @@ class Session:
         try:
             capability = engine.probe(self.target)
         except Exception as error:  # noqa: BLE001 - a probe's defect must not end the session
+            with self._lock:
+                self._probing.discard(engine.name)
             self._fail(engine, error)
             return
         with self._lock:
             self._capabilities[engine.name] = capability
+            self._probing.discard(engine.name)
         if not capability.usable:
             self._set_source(
                 Source(engine.name, SourceState.UNAVAILABLE, capability.reason, remedy=capability.remedy)
@@ -112,9 +116,10 @@ class Session:
                 return
             self._lanes += [lane, long_lane]
             self._long_lanes[engine.name] = long_lane
+        waiting = f"{capability.reason}: no answer yet" if capability.reason else "no answer yet"
+        self._set_source(Source(engine.name, SourceState.WAITING, waiting))
         lane.start()
         long_lane.start()
-        self._set_source(Source(engine.name, SourceState.USED, capability.reason))
 
     def close(self, timeout: float = 2.0) -> None:
         """End every thread and let go of the engines. Safe to call again."""
@@ -175,7 +180,7 @@ class Session:
     def probing(self) -> bool:
         """Whether some engine has not yet said what it can do."""
         with self._lock:
-            return any(source.state is SourceState.WAITING for source in self._snapshot.sources)
+            return bool(self._probing)
 
     def cancel(self) -> None:
         """Give up long captures under way."""
@@ -290,6 +295,6 @@ def _source_after(engine: Engine, fact: Fact, snapshot: Snapshot, before: Source
         detail = f"{format_count(snapshot.goroutine_count or 0)} goroutines"
     elif isinstance(fact, FdsSeen):
         detail = f"{format_count(len(fact.fds))} fds"
-    elif before.state is SourceState.FAILED:
+    elif before.state is not SourceState.USED:
         detail = ""
     return Source(engine.name, SourceState.USED, detail, pause_ms)

@@ -1,4 +1,4 @@
-"""The strip on top: who the target is, what is going on now, five graphs, and the engines. Pure.
+"""The lines of the strip on top: who the target is, what goes on now, five graphs, the engines. Pure.
 
 Law: a figure no source has seen is a dash; a growth is coloured only when it rises for sure.
 """
@@ -21,6 +21,7 @@ from leaktui.tui.wording import IMPACT_WORDS, STATE_MARKS
 
 # Growth is told for the recent past only, so that a leak that was stopped is seen to have stopped.
 _GROWTH_WINDOW_SECONDS = 180.0
+_TREMBLE = 0.02
 # An fd table that takes longer than this to fill is not worth a warning.
 _WORTH_SAYING_SECONDS = 48 * 3600.0
 
@@ -33,21 +34,8 @@ class Progress:
     fraction: float | None
 
 
-def draw_strip(
-    facts: Facts | None, width: int, *, opening: str, progress: Progress | None = None
-) -> tuple[Line, ...]:
-    """Five lines of *width* columns. *opening* names the target before anything is known of it."""
-    if facts is None:
-        title: Line = ((" leaktui", "strong"), (f"  {printable(opening, 200)}", "muted"))
-        blank: Line = ()
-        return (spread(title, (("opening… ", "accent"),), width), blank, blank, blank, blank)
-    cells = [_draw_metric(metric, facts, (width - 5) // 5) for metric in Metric]
-    rows = tuple(((" ", "plain"), *join([cell[row] for cell in cells], (" ", "plain"))) for row in range(3))
-    title = spread(_draw_title(facts), (*_draw_status(facts, progress, width), (" ", "plain")), width)
-    return (title, *rows, _draw_engines(facts, width))
-
-
-def _draw_title(facts: Facts) -> Line:
+def draw_title(facts: Facts) -> Line:
+    """Name, pid, Go version, age and module of the target."""
     target = facts.snapshot.target
     name = PurePosixPath(target.exe).name or target.url or "target"
     parts: list[str] = []
@@ -70,13 +58,12 @@ def _whole_duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 10 else format_duration(seconds)
 
 
-def _draw_status(facts: Facts, progress: Progress | None, width: int) -> Line:
+def draw_status(facts: Facts, progress: Progress | None = None, *, roomy: bool = False) -> Line:
+    """What is going on now."""
     watched = _whole_duration(facts.watched_seconds)
     if facts.exited is not None:
         return (("■ exited", "danger"),)
     if progress is not None:
-        # On a narrow screen the target's name is worth more than the hint.
-        roomy = width >= 100
         bar = f"{draw_bar(progress.fraction, 10 if roomy else 6)} " if progress.fraction is not None else "… "
         hint = " · Esc stops it" if roomy else ""
         return ((bar, "graph"), (printable(progress.text, 40), "accent"), (hint, "muted"))
@@ -87,7 +74,7 @@ def _draw_status(facts: Facts, progress: Progress | None, width: int) -> Line:
     return (("● ", "success"), (f"watching {watched}", "muted"))
 
 
-def _draw_metric(metric: Metric, facts: Facts, width: int) -> tuple[Line, Line, Line]:
+def draw_metric(metric: Metric, facts: Facts, width: int) -> tuple[Line, Line, Line]:
     """Label and value, graph, growth: three lines of *width* columns."""
     points = facts.points(metric)
     label = _LABELS[metric]
@@ -124,6 +111,9 @@ def _draw_growth(metric: Metric, facts: Facts, slope: Slope | None, width: int) 
         return ((" " * width, "muted"),)
     rate = format_rate(slope.per_minute, as_bytes=metric in _IN_BYTES)
     if not slope.rising:
+        # A standing value trembles: what is next to nothing of it is told as nothing.
+        value = facts.points(metric)[-1][1]
+        rate = "±0/min" if abs(slope.per_minute) < value * _TREMBLE else rate
         return ((fit_text(rate, width), "muted"),)
     process = facts.snapshot.process
     if metric is Metric.FDS and process is not None and process.fd_limit and slope.per_minute > 0:
@@ -140,7 +130,8 @@ def _pair(left: Span, right: Span, width: int) -> Line:
     return ((fit_text(left[0], room), left[1]), (fit_text(right[0], width - room), right[1]))
 
 
-def _draw_engines(facts: Facts, width: int) -> Line:
+def draw_engines(facts: Facts, width: int) -> Line:
+    """Each engine with its state and impact, and how long the target was stopped in all."""
     impacts = {item.engine: IMPACT_WORDS[item.impact] for item in facts.capabilities}
     pause_ms = sum(source.pause_ms for source in facts.snapshot.sources)
     paused: Line = ((f"target paused {_pause_text(pause_ms)} ", "muted"),)

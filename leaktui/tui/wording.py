@@ -102,6 +102,13 @@ def minutes_text(minutes: float | None) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} d"
 
 
+def age_text(seconds: float) -> str:
+    """An age for a list, in steps coarse enough not to redraw the list each second."""
+    if seconds < 60:
+        return f"{int(seconds // 5) * 5} s"
+    return minutes_text(seconds // 60)
+
+
 def finding_amount(finding: Finding) -> str:
     """`212 open, +480/min`."""
     parts = [f"{format_count(finding.count)} {KIND_UNITS[finding.kind]}"] if finding.count else []

@@ -105,20 +105,22 @@ class TestShares:
     def stack(self, caller: str) -> list[Frame]:
         return [frame for _, frame in user_chain(client_call("main.get:9", caller), UnknownProgram())]
 
-    def test_other_callers_that_close_acquit_the_wrapper(self) -> None:
+    def test_other_callers_that_close_point_at_the_caller_that_does_not(self) -> None:
         shares = Shares()
         for _ in range(20):
             shares.add(self.stack("main.leaky:24"), True)
             shares.add(self.stack("main.tidy:88"), False)
         owner = owner_of_body(client_call("main.get:9", "main.leaky:24"), UnknownProgram(), shares)
         assert owner is not None
-        assert (owner.frame.function, owner.sure) == ("main.leaky", True)
+        assert (owner.frame.function, owner.sure) == ("main.leaky", False)
+        assert [frame.function for frame in owner.alternatives] == ["main.get"]
 
     def test_a_wrapper_that_leaks_whoever_calls_it_is_the_owner(self) -> None:
         shares = Shares()
         for _ in range(20):
             shares.add(self.stack("main.one:24"), True)
             shares.add(self.stack("main.two:88"), True)
+            shares.add(self.stack("main.three:99"), True)
         owner = owner_of_body(client_call("main.get:9", "main.one:24"), UnknownProgram(), shares)
         assert owner is not None
         assert (owner.frame.function, owner.sure) == ("main.get", True)

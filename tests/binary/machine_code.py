@@ -1,6 +1,7 @@
 """Functions of hand-written amd64 code, and a CodeReader over them: what the flow analysis sees of a program.
 
-Law: bytes are given as hex, one instruction a string; `@name` is a call of the function of that name.
+Law: bytes are given as hex, one instruction a string; `@name` is a call of the function of that name, `&name`
+puts its address into RSI.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _ALIGNMENT = 0x1000
 
 
 class HandWritten:
-    """A program of hand-written functions; `calls[i]` are the return addresses in the order of the calls."""
+    """A program of hand-written functions; `return_pcs` are those of the calls, by caller and callee."""
 
     types_base = None
 
@@ -32,6 +33,9 @@ class HandWritten:
                     offset = self._names[line[1:]] - after
                     code += b"\xe8" + offset.to_bytes(4, "little", signed=True)
                     self.return_pcs.setdefault((name, line[1:]), []).append(after)
+                elif line.startswith("&"):
+                    offset = self._names[line[1:]] - (self._names[name] + len(code) + 7)
+                    code += b"\x48\x8d\x35" + offset.to_bytes(4, "little", signed=True)
                 else:
                     code += bytes.fromhex(line)
             self.code[name] = code
@@ -48,7 +52,7 @@ class HandWritten:
         raise DecodeError(f"nothing at {address:#x}")
 
     def read_constant(self, address: int, size: int) -> bytes:
-        raise DecodeError(f"nothing constant at {address:#x}")
+        return self.read(address, size)
 
     def iter_code(self) -> list[tuple[int, bytes]]:
         return [(self._names[name], code) for name, code in self.code.items()]

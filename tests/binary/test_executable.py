@@ -216,6 +216,18 @@ def test_goroot_is_where_the_standard_library_was(builder: Builder) -> None:
         assert trimmed.goroot == ""
 
 
+@pytest.mark.parametrize("flavour", ["plain", "pie"])
+def test_module_data_is_the_runtimes(matrix_builder: Builder, flavour: str) -> None:
+    with Executable.open(matrix_builder("census", flavour)) as exe:
+        symbol, text, types = map(
+            exe.find_symbol, ("runtime.firstmoduledata", "runtime.text", "runtime.types")
+        )
+        module = exe.module_data
+        assert module is not None and symbol is not None and text is not None and types is not None
+        assert (module.address, module.text, module.types) == (symbol.address, text.address, types.address)
+        assert module.etext >= exe.pc_lines.text_end
+
+
 def test_of_a_running_process(builder: Builder) -> None:
     path = builder("census", "pie")
     with subprocess.Popen([path, "--wait"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:

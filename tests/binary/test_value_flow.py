@@ -33,9 +33,9 @@ READ = ("48 8b 49 20", "ff d1")
 
 def walk(body: Sequence[str], *, steps: int = 10_000, **others: Sequence[str]) -> Facts:
     """The facts of a function with *body*, which calls the client once."""
-    program = HandWritten(
-        {"main.f": body, GET: (RET,), **{f"main.{name}": code for name, code in others.items()}}
-    )
+    runtime = {f"runtime.{name}": (RET,) for name in ("deferprocStack", "deferreturn", "newproc")}
+    helpers = {f"main.{name}": code for name, code in others.items()}
+    program = HandWritten({"main.f": body, GET: (RET,), **runtime, **helpers})
     flow = ValueFlow(Program(program), steps=steps)
     code = flow.program.code_of(program.function("main.f"))
     assert code is not None
@@ -96,6 +96,37 @@ def test_a_helper_that_takes_nothing_is_not_given_what_lies_about() -> None:
     facts = walk([f"@{GET}", "@main.other", "31 c0", RET], other=("31 c0", RET))
     assert not facts.passed
     assert statuses(facts) == {Status.OPEN}
+
+
+CLOSING_CLOSURE = ("48 8b 4a 08", "48 8b 42 10", *CLOSE, RET)
+"""MOV RCX, [RDX+8]; MOV RAX, [RDX+0x10]; call Close: what `defer resp.Body.Close()` compiles to."""
+CAPTURE = (
+    "48 8b 48 40",  # MOV RCX, [RAX+0x40]
+    "48 8b 50 48",  # MOV RDX, [RAX+0x48]
+    "&main.closing",
+    "48 89 74 24 58",  # MOV [RSP+0x58], RSI
+    "48 89 4c 24 60",  # MOV [RSP+0x60], RCX
+    "48 89 54 24 68",  # MOV [RSP+0x68], RDX
+    "48 8d 54 24 58",  # LEA RDX, [RSP+0x58]
+)
+
+
+def test_a_deferred_closure_runs_at_deferreturn() -> None:
+    # MOV [RSP+0x30], RSI; MOV [RSP+0x38], RDX; LEA RAX, [RSP+0x20]: the record has a code address, which is
+    # no func value, at 0x10, its fn at 0x18, and the closure behind it.
+    register = ("48 89 74 24 30", "48 89 54 24 38", "48 8d 44 24 20", "@runtime.deferprocStack")
+    closed = walk([f"@{GET}", *CAPTURE, *register, "@runtime.deferreturn", RET], closing=CLOSING_CLOSURE)
+    assert statuses(closed) == {Status.CLOSED}
+    assert closed.deferred_closes == closed.closes != set()
+    assert statuses(walk([f"@{GET}", *CAPTURE, *register, RET], closing=CLOSING_CLOSURE)) == {Status.OPEN}
+
+
+def test_a_goroutine_that_closes_closes() -> None:
+    start = ("48 89 d0", "@runtime.newproc")  # MOV RAX, RDX
+    assert statuses(walk([f"@{GET}", *CAPTURE, *start, RET], closing=CLOSING_CLOSURE)) == {Status.CLOSED}
+    forgets = walk([f"@{GET}", *CAPTURE, *start, RET], closing=("48 8b 4a 08", RET))
+    assert statuses(forgets) == {Status.STORED}
+    assert {stored.where for stored in forgets.stores} == {"goroutine"}
 
 
 def test_a_store_through_an_unknown_pointer_hands_the_response_on() -> None:

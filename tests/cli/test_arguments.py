@@ -48,7 +48,18 @@ def test_the_defaults_of_diagnose() -> None:
 def test_everything_diagnose_takes() -> None:
     options = parse_arguments(
         [
-            *("diagnose", "--pid", "7", "--url", "https://h/ops", "--json", "--seconds", "2.5", "--allow", "pause"),
+            *(
+                "diagnose",
+                "--pid",
+                "7",
+                "--url",
+                "https://h/ops",
+                "--json",
+                "--seconds",
+                "2.5",
+                "--allow",
+                "pause",
+            ),
             *("--show-secrets", "-o", "out.json", "--source-root", "/a=/b", "--source-root", "=/c"),
             *("--user", "ops", "--insecure", "--no-color"),
         ]

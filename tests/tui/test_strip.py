@@ -7,33 +7,38 @@ from dataclasses import replace
 import pytest
 
 from leaktui.model.capability import Source, SourceState
-from leaktui.session.history import Metric
+from leaktui.session.history import Metric, Point
 from leaktui.tui.facts import Facts
-from leaktui.tui.strip import Progress, draw_strip
+from leaktui.tui.strip import Progress, draw_engines, draw_metric, draw_status, draw_title
 from leaktui.tui.widgets.toned import line_text, line_width
 from tests.tui.scene import CAPABILITIES, LEAKING, LEVEL_SERIES, RISING_SERIES, SNAPSHOT
 
 FACTS = Facts(SNAPSHOT, LEAKING, RISING_SERIES, CAPABILITIES, watched_seconds=84.0, uptime_seconds=8_040.0)
 
 
-def strip_of(facts: Facts | None, width: int = 80, progress: Progress | None = None) -> list[str]:
-    return [line_text(line) for line in draw_strip(facts, width, opening="pid 4242", progress=progress)]
+WIDTHS = [4, 15, 23, 39]
 
 
-@pytest.mark.parametrize("width", [40, 80, 120, 200])
-def test_five_lines_that_fit(width: int) -> None:
-    lines = draw_strip(FACTS, width, opening="pid 4242")
-    assert len(lines) == 5
-    assert all(line_width(line) <= max(width, 45) for line in lines)
+def metrics_of(facts: Facts, width: int = 15) -> list[str]:
+    """The three rows of the graphs, as they stand side by side."""
+    cells = [draw_metric(metric, facts, width) for metric in Metric]
+    return [" ".join(line_text(cell[row]) for cell in cells) for row in range(3)]
 
 
-def test_it_names_the_target_before_anything_is_known() -> None:
-    assert "pid 4242" in strip_of(None)[0]
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("series", [RISING_SERIES, LEVEL_SERIES, {}])
+def test_every_figure_fills_its_cell_exactly(width: int, series: dict[Metric, tuple[Point, ...]]) -> None:
+    for metric in Metric:
+        assert [line_width(line) for line in draw_metric(metric, replace(FACTS, series=series), width)] == [
+            width
+        ] * 3
 
 
 def test_figures_growth_and_time_to_the_limit() -> None:
-    title, values, _graphs, growth, engines = strip_of(FACTS)
-    assert "shop" in title and "pid 4242 · go1.26.6 · up 2h14m" in title and "watching 84 s" in title
+    title, engines = line_text(draw_title(FACTS)), line_text(draw_engines(FACTS, 80))
+    values, _graphs, growth = metrics_of(FACTS)
+    assert "shop" in title and "pid 4242 · go1.26.6 · up 2h14m" in title
+    assert line_text(draw_status(FACTS)) == "● watching 84 s"
     assert "212 MB" in values and "1240/4096" in values and "612" in values
     assert "full in 3m15s" in growth and "/min" in growth
     assert "● proc no impact" in engines and "✕ memory unavailable" in engines and "14 ms" in engines
@@ -41,7 +46,7 @@ def test_figures_growth_and_time_to_the_limit() -> None:
 
 def test_what_nothing_has_seen_is_a_dash_and_no_zero() -> None:
     series = {Metric.RSS: LEVEL_SERIES[Metric.RSS]}
-    _, values, _, growth, _ = strip_of(
+    values, _, growth = metrics_of(
         replace(FACTS, series=series, assessment=replace(LEAKING, open_bodies=None))
     )
     assert values.count("–") == 4
@@ -49,18 +54,20 @@ def test_what_nothing_has_seen_is_a_dash_and_no_zero() -> None:
 
 
 def test_a_level_series_has_no_time_to_the_limit() -> None:
-    growth = strip_of(replace(FACTS, series=LEVEL_SERIES))[3]
+    growth = metrics_of(replace(FACTS, series=LEVEL_SERIES))[2]
     assert "full in" not in growth and growth.count("±0/min") == 5
 
 
 def test_progress_pause_and_exit_take_the_corner() -> None:
-    assert "execution trace" in strip_of(FACTS, progress=Progress("execution trace: 64 kB", 0.4))[0]
-    assert "‖ paused" in strip_of(replace(FACTS, paused=True))[0]
-    assert "■ exited" in strip_of(replace(FACTS, exited="gone"), progress=Progress("x", None))[0]
+    trace = Progress("execution trace: 64 kB", 0.4)
+    assert "execution trace" in line_text(draw_status(FACTS, trace))
+    assert "Esc stops it" in line_text(draw_status(FACTS, trace, roomy=True))
+    assert line_text(draw_status(replace(FACTS, paused=True))) == "‖ paused"
+    assert line_text(draw_status(replace(FACTS, exited="gone"), trace)) == "■ exited"
 
 
 def test_many_engines_lose_their_words_before_their_names() -> None:
     sources = tuple(Source(f"engine{index}", SourceState.UNAVAILABLE) for index in range(5))
-    engines = strip_of(replace(FACTS, snapshot=replace(SNAPSHOT, sources=sources)))[4]
+    engines = line_text(draw_engines(replace(FACTS, snapshot=replace(SNAPSHOT, sources=sources)), 80))
     assert "unavailable" not in engines
     assert all(f"engine{index}" in engines for index in range(5))

@@ -248,11 +248,7 @@ class CallEffects:
     def _is_closure(self, state: State, value: Value | None) -> bool:
         if not isinstance(value, Pointer) or value == RESPONSE_POINTER:
             return False
-        first = state.memory.get((value.region, value.offset))
-        if not isinstance(first, Constant):
-            return False
-        function = self._walker.program.reader.function_at(first.number)
-        return function is not None and function.entry == first.number
+        return self._code_of(state, value) is not None
 
     # --- the runtime ---
 
@@ -260,16 +256,13 @@ class CallEffects:
         """deferproc(fn) and deferprocStack(record): the closure runs at deferreturn."""
         argument = state.get(RAX)
         closure: Value | None = None
-        if isinstance(argument, Pointer):
-            if isinstance(state.memory.get((argument.region, argument.offset)), Constant):
-                closure = argument
-            else:
-                inner = [
-                    field for _, field in state.fields(argument) if isinstance(field, (Pointer, Constant))
-                ]
-                closure = next((field for field in inner if self._code_of(state, field) is not None), None)
-        elif isinstance(argument, Constant):
+        if argument is not None and self._code_of(state, argument) is not None:
             closure = argument
+        elif isinstance(argument, Pointer):
+            # A runtime._defer on the stack; its fn is the first word of it that is a func value.
+            words = dict(state.fields(argument))
+            candidates = [words[offset] for offset in sorted(words) if offset >= 0]
+            closure = next((word for word in candidates if self._code_of(state, word) is not None), None)
         if closure is not None and closure not in state.defers:
             state.defers = (*state.defers, closure)
         elif closure is None and state.status is Status.OPEN:
@@ -333,13 +326,15 @@ class CallEffects:
         return self._follow(call, state, depth, address, name, True)
 
     def _code_of(self, state: State, closure: Value) -> int | None:
-        """The address of the code of a func value."""
+        """The address of the code of a func value, which is a pointer to it; None for anything else."""
+        address = None
         if isinstance(closure, Pointer):
             first = state.memory.get((closure.region, closure.offset))
-            return first.number if isinstance(first, Constant) and first.number else None
-        if isinstance(closure, Constant):
-            return self._walker.program.metadata.read_word(closure.number)
-        return None
+            address = first.number if isinstance(first, Constant) else None
+        elif isinstance(closure, Constant):
+            address = self._walker.program.metadata.read_word(closure.number)
+        function = self._walker.program.reader.function_at(address) if address else None
+        return address if function is not None and function.entry == address else None
 
     _SPECIAL: dict[Callee, Callable[[CallEffects, Instruction, State, int], list[State]]] = {  # noqa: RUF012
         Callee.DEFER: _defer,

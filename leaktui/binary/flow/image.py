@@ -22,7 +22,6 @@ _TYPES_WORD = 37
 """moduledata.types counted in words, the same in Go 1.20 to 1.27 (runtime/symtab.go)."""
 _DT_RELA, _DT_RELASZ = 7, 8
 _RELA_SIZE = 24
-_CALL = b"\xe8"
 
 
 class ExecutableCode:

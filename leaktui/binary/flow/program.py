@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import cached_property
+from itertools import islice
 
 from leaktui.binary.flow.code import FUNCTION_LIMIT, CodeReader, FunctionCode
 from leaktui.binary.flow.metadata import Metadata
 from leaktui.binary.pclntab import Function
+from leaktui.binary.x86_instruction import Operation
 from leaktui.errors import DecodeError
 
 _KEPT = 512
+_CALL_SIZE = 5
 _KEEPS_REGISTERS = ("runtime.gcWriteBarrier", "runtime.duff")
 
 
@@ -53,23 +56,25 @@ class Program:
             return frozenset()
         return code.argument_registers()
 
-    def callers_of(self, entry: int) -> tuple[int, ...]:
-        """Return addresses of the direct calls of the function at *entry*."""
-        return tuple(self._callers.get(entry, ()))
+    def callers_of(self, entry: int, limit: int | None = None) -> tuple[int, ...]:
+        """Return addresses of the direct calls of the function at *entry*, at most *limit*."""
+        return tuple(islice((pc for pc in self._callers.get(entry, ()) if self._is_call(pc)), limit))
+
+    def _is_call(self, return_pc: int) -> bool:
+        """Whether a call really ends at *return_pc*, not only bytes inside others that look like one."""
+        code = self.code_at(return_pc - 1)
+        instruction = code.at(return_pc - _CALL_SIZE) if code is not None else None
+        return instruction is not None and instruction.operation is Operation.CALL
 
     @cached_property
     def _callers(self) -> dict[int, list[int]]:
-        """Every CALL rel32 to the first byte of a function that is also called from elsewhere, by target.
-
-        Found by scanning for the opcode: a byte inside another instruction that looks like a call is dropped
-        when the function it is in is decoded (`is_call`), and is rare enough not to be looked for before.
-        """
+        """What looks like CALL rel32 to the start of a function (Go aligns them to 16 bytes or more), by target."""
         callers: dict[int, list[int]] = {}
         for base, code in self.reader.iter_code():
             at = code.find(0xE8)
-            end = len(code) - 5
+            end = len(code) - _CALL_SIZE
             while 0 <= at <= end:
-                after = base + at + 5
+                after = base + at + _CALL_SIZE
                 target = after + int.from_bytes(code[at + 1 : at + 5], "little", signed=True)
                 if base <= target < base + len(code) and not target & 15:
                     callers.setdefault(target, []).append(after)

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Confidence
-from leaktui.text import format_count, format_duration, masked_url, printable
+from leaktui.text import format_count, masked_url, printable
 from leaktui.tui.details import body_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
-from leaktui.tui.wording import CONFIDENCE_TONES, frame_place, function_name
+from leaktui.tui.wording import CONFIDENCE_TONES, age_text, frame_place, function_name
 
 _STRENGTH = {Confidence.PROVEN: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
 
@@ -31,6 +31,11 @@ def _owner(body: BodyHolder) -> Span:
     return f"{function_name(body.owner.function)} {frame_place(body.owner)}", "strong"
 
 
+def _safe_url(body: BodyHolder) -> str:
+    """The URL as it may be shown and exported."""
+    return masked_url(body.url)
+
+
 def _sureness(body: BodyHolder) -> Span:
     return body.confidence.value, CONFIDENCE_TONES[body.confidence]
 
@@ -38,12 +43,12 @@ def _sureness(body: BodyHolder) -> Span:
 _COLUMNS: tuple[Column[BodyHolder], ...] = (
     name_column("state", lambda row: row.state.value, 10),
     name_column("method", lambda row: row.method, 6, rank=3),
-    name_column("URL", lambda row: row.url, 24, 2, show=masked_url, rank=2),
+    name_column("URL", _safe_url, 24, 2, rank=2),
     number_column("status", lambda row: row.status, str, 6, rank=3),
     name_column("proto", lambda row: row.protocol, 8, rank=5),
     name_column("peer", lambda row: row.peer, 14, 1, rank=3),
     number_column("fd", lambda row: row.fd, str, 5, rank=4),
-    number_column("age", lambda row: row.age_seconds, format_duration, 6),
+    number_column("age", lambda row: row.age_seconds, age_text, 6),
     Column("owner", _owner, lambda row: _owner_name(row) or None, 20, 3),
     Column("sure", _sureness, lambda row: _STRENGTH[row.confidence], 8),
     name_column("seen by", lambda row: ", ".join(row.sources), 12, 1, rank=6, tone="muted"),
@@ -149,7 +154,7 @@ def _clusters_listing(
         number_column("open", lambda row: len(row.bodies), format_count, 6, tone="strong"),
         name_column(title, lambda row: row.name, 20, 2, show=function_name if places else printable),
         name_column("states", states, 16, 1, rank=1, tone="muted"),
-        number_column("oldest", oldest, format_duration, 7, rank=1),
+        number_column("oldest", oldest, age_text, 7, rank=1),
         Column("sure", surest_cell, lambda row: _STRENGTH[surest(row)], 8),
     ]
     if places:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leaktui.model.assessment import GroupRow
-from leaktui.model.frame import Frame
-from leaktui.model.goroutine import Goroutine
+from leaktui.model.frame import Frame, Stack
+from leaktui.model.goroutine import Goroutine, Labels
 from leaktui.text import format_count, format_rate, printable
 from leaktui.tui.details import goroutine_lines, group_lines
 from leaktui.tui.facts import Facts
@@ -25,12 +25,12 @@ from leaktui.tui.wording import (
     slope_text,
 )
 
-GroupKey = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]]
+GroupKey = tuple[Labels, Stack]
 
 
 def group_key(row: GroupRow) -> GroupKey:
-    """What names a group for good: its stack's lines and labels."""
-    return tuple((frame.function, frame.line) for frame in row.group.stack), row.group.labels
+    """What names a group for good: its labels and stack."""
+    return row.group.labels, row.group.stack
 
 
 def _named_by(row: GroupRow) -> Frame | None:
@@ -45,9 +45,9 @@ def _owner_name(row: GroupRow) -> str:
 
 def _search(row: GroupRow) -> str:
     group = row.group
-    words = [group.wait_reason]
-    for frame in group.stack:
-        words += (frame.function, frame.file)
+    words = [group.wait_reason, *[frame.function for frame in group.stack]]
+    if (owner := _named_by(row)) is not None:
+        words.append(owner.file)
     if group.created_by is not None:
         words.append(group.created_by.function)
     for pair in group.labels:

@@ -12,7 +12,7 @@ from leaktui.model.capability import SourceState
 from leaktui.model.finding import Finding, LeakKind, Verdict
 from leaktui.model.frame import Frame
 from leaktui.session.history import Metric
-from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable
+from leaktui.text import format_bytes, format_count, format_rate, printable
 from leaktui.tui.details import finding_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import DocumentLevel, Level
@@ -27,6 +27,7 @@ from leaktui.tui.wording import (
     IMPACT_WORDS,
     KIND_NAMES,
     STATE_MARKS,
+    age_text,
     finding_amount,
     frame_place,
     function_name,
@@ -47,7 +48,7 @@ _SEEN: tuple[tuple[Metric, str, bool], ...] = (
 def verdict_lines(facts: Facts, width: int) -> tuple[Line, ...]:
     """The answer so far in two lines."""
     assessment = facts.assessment
-    watched = format_duration(facts.watched_seconds)
+    watched = age_text(facts.watched_seconds)
     if assessment.suspects:
         return _suspect_lines(assessment, width)
     if assessment.verdict is Verdict.CLEAN:

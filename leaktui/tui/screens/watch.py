@@ -34,8 +34,9 @@ from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
+from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
 from leaktui.tui.source import InvestigationLike, OpenTarget
-from leaktui.tui.strip import Progress, draw_strip
+from leaktui.tui.strip import Progress
 from leaktui.tui.widgets.document import Document
 from leaktui.tui.widgets.key_bar import KeyBar
 from leaktui.tui.widgets.line_table import LineTable
@@ -89,7 +90,7 @@ class WatchScreen(Screen[None]):
     # -- life ----------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="strip")
+        yield StripView(self._opening)
         yield Lines(((),), id="banner")
         yield KeyBar(id="tabs")
         yield Lines(((),), id="caption")
@@ -105,7 +106,7 @@ class WatchScreen(Screen[None]):
         self.pane.top.focus_first()
         # The first picture goes out before the engines' imports compete for the interpreter.
         self.call_after_refresh(self._begin_opening)
-        self.set_interval(max(1.0, self._tick), self._redraw)
+        self.set_interval(max(1.0, self._tick), self._redraw_when_quiet)
 
     def _begin_opening(self) -> None:
         threading.Thread(target=self._open, name="leaktui-open", daemon=True).start()
@@ -167,6 +168,11 @@ class WatchScreen(Screen[None]):
         self._progress.clear()
         self._redraw()
 
+    def _redraw_when_quiet(self) -> None:
+        """Keep the clocks going when no news come; with news they go by themselves."""
+        if self._clock() - self._drawn_at >= self._tick * 1.5:
+            self._redraw()
+
     def _redraw(self) -> None:
         """Read the newest facts and draw what shows them."""
         self._redraw_due = False
@@ -206,10 +212,7 @@ class WatchScreen(Screen[None]):
 
     def _draw_strip(self) -> None:
         progress = next(iter(self._progress.values()), None)
-        width = self.app.size.width
-        self.query_one("#strip", Lines).set_lines(
-            draw_strip(self.facts, width, opening=self._opening, progress=progress)
-        )
+        self.query_one(StripView).show(self.facts, progress)
 
     def _draw_banner(self) -> None:
         banner = self.query_one("#banner", Lines)
@@ -232,6 +235,7 @@ class WatchScreen(Screen[None]):
         self.query_one("#keys", KeyBar).set_hints(key_hints(self.pane, paused=self.paused))
 
     def on_resize(self) -> None:
+        self.set_class(self.app.size.width >= ROOMY_WIDTH, "-roomy")
         self.call_after_refresh(self._draw_frame)
 
     # -- panes ---------------------------------------------------------------------------------
@@ -309,6 +313,7 @@ class WatchScreen(Screen[None]):
         if table is None or not table.display:
             self.notify("there is no table here to filter", markup=False)
             return
+        table.prepare_filter()
         field = self.query_one("#filter", Input)
         field.value = table.needle
         field.add_class("-shown")

@@ -22,23 +22,29 @@ class Haystack(Generic[T]):
 
     def __init__(self, search: Callable[[T], str]) -> None:
         self._search = search
-        self._rows: Sequence[T] | None = None
-        self._texts: list[str] = []
+        self._made: tuple[Sequence[T] | None, list[str]] = None, []
 
     def find(self, rows: Sequence[T], needle: str) -> Sequence[T]:
         """The rows that hold every word of *needle*, case ignored."""
         words = needle.casefold().split()
         if not words:
             return rows
-        if rows is not self._rows:
-            search = self._search
-            self._texts = [search(row).casefold() for row in rows]
-            self._rows = rows
+        texts = self.prepare(rows)
         first, *others = words
-        hits = [index for index, text in enumerate(self._texts) if first in text]
+        hits = [index for index, text in enumerate(texts) if first in text]
         for word in others:
-            hits = [index for index in hits if word in self._texts[index]]
+            hits = [index for index in hits if word in texts[index]]
         return [rows[index] for index in hits]
+
+    def prepare(self, rows: Sequence[T]) -> list[str]:
+        """The texts of *rows*, made once. Safe from any thread; at worst two make the same."""
+        known, texts = self._made
+        if rows is known:
+            return texts
+        search = self._search
+        texts = [search(row).casefold() for row in rows]
+        self._made = rows, texts
+        return texts
 
 
 def sort_rows(rows: Sequence[T], value: Callable[[T], Any] | None, *, descending: bool) -> Sequence[T]:
@@ -54,8 +60,12 @@ def sort_rows(rows: Sequence[T], value: Callable[[T], Any] | None, *, descending
     return ordered
 
 
-def find_position(rows: Sequence[T], key: Callable[[T], Hashable], wanted: Hashable | None) -> int | None:
-    """Index of the row whose key is *wanted*."""
+def find_position(rows: Sequence[T], key: Callable[[T], Hashable], wanted: T | None) -> int | None:
+    """Index of *wanted* itself, or else of the row with its key."""
     if wanted is None:
         return None
-    return next((index for index, row in enumerate(rows) if key(row) == wanted), None)
+    same = next((index for index, row in enumerate(rows) if row is wanted), None)
+    if same is not None:
+        return same
+    name = key(wanted)
+    return next((index for index, row in enumerate(rows) if key(row) == name), None)

@@ -158,6 +158,12 @@ class LineTable(LineView, Generic[T]):
             self._needle = needle
             self._arrange()
 
+    def prepare_filter(self) -> None:
+        """Make the searchable text of many rows now, in a thread, so that the first letter finds it there."""
+        rows = self._source
+        if len(rows) > _MANY_ROWS:
+            self.run_worker(lambda: self._haystack.prepare(rows), thread=True, group="prepare")
+
     def set_empty(self, text: str) -> None:
         """What to say when there are no rows."""
         self._empty = text
@@ -187,7 +193,7 @@ class LineTable(LineView, Generic[T]):
     def _arrange(self) -> None:
         self._ticket += 1
         ticket = self._ticket
-        wanted = self._key(row) if self._moved and (row := self.cursor_row) is not None else None
+        wanted = self.cursor_row if self._moved else None
         rows, needle, sort, descending = self._source, self._needle, self._sort, self._descending
         value = None if sort is None else self._columns[sort].value
 

@@ -60,10 +60,12 @@ def test_sort_puts_the_unknown_last_either_way_and_keeps_ties() -> None:
     assert sort_rows(rows, None, descending=True) is rows
 
 
-def test_position_of_a_key() -> None:
-    assert find_position([5, 6, 7], lambda row: row, 6) == 1
-    assert find_position([5, 6, 7], lambda row: row, 8) is None
-    assert find_position([None], lambda row: row, None) is None
+def test_position_of_a_row_or_else_of_its_key() -> None:
+    rows: list[Row] = [(1, "a"), (2, "b"), (3, "b")]
+    assert find_position(rows, lambda row: row[1], rows[2]) == 2
+    assert find_position(rows, lambda row: row[1], (9, "b")) == 1
+    assert find_position(rows, lambda row: row[1], (9, "z")) is None
+    assert find_position(rows, lambda row: row[1], None) is None
 
 
 def test_columns_fill_the_width_and_leave_by_rank() -> None:

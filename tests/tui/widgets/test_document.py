@@ -84,6 +84,16 @@ async def test_prose_wraps_and_rows_are_cut() -> None:
         ]
 
 
+async def test_a_path_keeps_its_end() -> None:
+    path = DocLine(
+        (("at ", "muted"), ("/a/rather/long/directory/main.go:14", "plain")), wrap=False, keep_end=True
+    )
+    app = DocumentApp([path])
+    async with app.run_test(size=(30, 10)) as pilot:
+        await pilot.pause()
+        assert painted(app.document)[0] == "at …ong/directory/main.go:14"
+
+
 async def test_a_marked_line_is_brought_to_the_middle() -> None:
     app = DocumentApp([])
     async with app.run_test(size=(40, 11)) as pilot:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaktui.analysis import http_frames
 from leaktui.analysis.program import HandOver, Program, ResponseStep
@@ -99,22 +99,25 @@ def round_trippers(stack: Stack, program: Program) -> list[tuple[int, Frame]]:
 def owner_of_body(stack: Stack, program: Program, shares: Shares | None = None) -> Attribution | None:
     """The call that owns the response opened at the top of *stack*; None without a user frame."""
     dropped: Attribution | None = None
+    doubtful: list[Frame] = []
     for index, frame in round_trippers(stack, program):
-        for step in program.follow_response(stack, index)[:1]:
-            if step.replaces:
-                reason = "it replaces the body and drops the one it got"
-                return Attribution(frame, index, True, reason, step.exits, replaces=True)
-            if step.exits and dropped is None:
-                dropped = Attribution(
-                    frame, index, True, "it drops the response on one of its paths", step.exits
-                )
+        step = next(iter(program.follow_response(stack, index)), None)
+        if step is None or step.hands_over is HandOver.UNKNOWN:
+            # Nothing tells whether it gives on the body it got.
+            doubtful.append(frame)
+        elif step.replaces:
+            reason = "it replaces the body and drops the one it got"
+            return Attribution(frame, index, True, reason, step.exits, replaces=True)
+        elif step.exits and dropped is None:
+            dropped = Attribution(frame, index, True, "it drops the response on one of its paths", step.exits)
     chain = user_chain(stack, program)
     if not chain:
         return dropped
     steps = program.follow_response(stack, chain[0][0])
-    if not steps:
-        return _by_share(chain, 0, shares)
-    return _by_steps(stack, steps, chain, dropped, shares)
+    found = _by_steps(stack, steps, chain, dropped, shares) if steps else _by_share(chain, 0, shares)
+    if doubtful:
+        return replace(found, sure=False, alternatives=(*found.alternatives, *doubtful))
+    return found
 
 
 def _by_steps(

@@ -219,6 +219,7 @@ class LeakingService:
             ),
             heap=tuple(HeapPoint(n * _SECOND_NS, (26 << 20) + (first + n) * 8_192) for n in range(5)),
             gc_cycles=5,
+            end_ns=end,
         )
 
     def _handoff(self, index: int, closed_ns: int | None = None) -> BodyHandoff:

@@ -22,6 +22,9 @@ from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.trace import GoroutineFlow, TraceSummary
 
+_MOST_GOIDS = 1000
+"""So many goroutines of a group are listed one by one; the count beside them is of all."""
+
 LEAST_GAIN = 4
 """A group must gain this many goroutines to be suspected."""
 
@@ -178,7 +181,7 @@ def _dump_details(goroutines: Sequence[Goroutine]) -> dict[StackKey, _Detail]:
             created_by=creators.most_common(1)[0][0] if creators else None,
             wait_reason=Counter(item.wait_reason for item in group).most_common(1)[0][0],
             oldest_wait_minutes=max(waits) if waits else None,
-            goids=tuple(sorted(item.goid for item in group)[:64]),
+            goids=tuple(sorted(item.goid for item in group)[:_MOST_GOIDS]),
         )
     return details
 

@@ -32,22 +32,24 @@ def find_bias(image: ElfImage, maps_text: str) -> int | None:
         mapped.setdefault(file, []).append((offset, start, end))
     best: tuple[int, int] | None = None
     for (_device, inode, path), mappings in mapped.items():
-        biases = {_segment_bias(load, mappings) for load in image.loads}
-        bias = biases.pop()
-        if biases or bias is None:
+        biases = set.intersection(*(_segment_biases(load, mappings) for load in image.loads))
+        if not biases:
             continue
+        bias = min(biases)
         score = 2 * (inode == image.inode) + (path == image.path)
         if best is None or score > best[0]:
             best = score, bias
     return None if best is None else best[1]
 
 
-def _segment_bias(load: Segment, mappings: list[tuple[int, int, int]]) -> int | None:
-    """By how much *load* was moved, if one of *mappings* (offset, start, end) holds its beginning.
+def _segment_biases(load: Segment, mappings: list[tuple[int, int, int]]) -> set[int]:
+    """By how much *load* may have been moved, for each of *mappings* (offset, start, end) that holds its beginning.
 
-    A mapping may begin before the segment: the kernel joins neighbours once RELRO has split them.
+    A mapping may begin before the segment: the kernel joins neighbours once RELRO has split them. And two
+    mappings may hold it: segments that share a page of the file are both mapped with that page.
     """
-    for offset, start, end in mappings:
-        if offset <= load.offset < offset + end - start:
-            return start + load.offset - offset - load.address
-    return None
+    return {
+        start + load.offset - offset - load.address
+        for offset, start, end in mappings
+        if offset <= load.offset < offset + end - start
+    }

@@ -59,6 +59,8 @@ class FuncInfo(NamedTuple):
     func_id: int
     inline_values: int
     inline_tree: int | None
+    stack_values: int
+    flags: int
 
 
 class PcLineTable:
@@ -180,14 +182,14 @@ class PcLineTable:
             name_offset,
             _args,
             _deferreturn,
-            _pcsp,
+            stack_values,
             file_values,
             line_values,
             pcdata_count,
             unit,
             start_line,
             func_id,
-            _flag,
+            flags,
             funcdata_count,
         ) = self._func.unpack_from(data, start)
         inline_values = 0
@@ -208,7 +210,13 @@ class PcLineTable:
             func_id=func_id,
             inline_values=inline_values,
             inline_tree=inline_tree,
+            stack_values=stack_values,
+            flags=flags,
         )
+
+    def stack_delta(self, info: FuncInfo, pc: int) -> int:
+        """Bytes the function has on the stack at *pc*, its return address not counted; -1 where unknown."""
+        return self._value(info, info.stack_values, pc)
 
     # --- calls at an instruction ---
 
@@ -230,10 +238,10 @@ class PcLineTable:
             if call is None:
                 break
             func_id, name_offset, parent_pc = call
-            if not found or not self._is_wrapper(func_id):
+            if not found or not self.is_wrapper(func_id):
                 found.append(self._frame(info, name_offset, pc, shown_pc, inlined=True))
             pc = info.entry + parent_pc
-        if not found or not self._is_wrapper(info.func_id):
+        if not found or not self.is_wrapper(info.func_id):
             found.append(self._frame(info, info.name_offset, pc, shown_pc, inlined=False))
         return tuple(found)
 
@@ -331,7 +339,7 @@ class PcLineTable:
                 break
         return True
 
-    def _is_wrapper(self, func_id: int) -> bool:
+    def is_wrapper(self, func_id: int) -> bool:
         """Whether *func_id* is abi.FuncIDWrapper: 20 to 23 by release, and always the commonest special id."""
         if func_id == 0:
             return False

@@ -14,6 +14,8 @@ from leaktui.engines.pprof_client import PprofClient, Reply, describe_redirect
 from leaktui.engines.pprof_connection import Patience
 from leaktui.engines.pprof_trace import record_trace
 from leaktui.engines.protocol import (
+    DUMP_GATE,
+    STOP_SECONDS_PER_GOROUTINE,
     Fact,
     GoroutinesSeen,
     GroupsSeen,
@@ -29,13 +31,6 @@ from leaktui.wire.goroutine_groups import decode_goroutine_groups
 from leaktui.wire.goroutine_text import decode_goroutine_dump
 from leaktui.wire.payload import name_payload
 from leaktui.wire.profile import decode_heap
-
-DUMP_GATE = 10_000
-"""Goroutines beyond which a full dump needs leave: it stops the world while it is written."""
-
-STOP_SECONDS_PER_GOROUTINE = 20e-6
-"""What a `debug=2` dump stops the target for: 0.04–0.3 s at 10,000 goroutines, 1.4–2.6 s at 100,000
-(measured, amd64, Go 1.26: runtime.Stack holds the world, and is tried again with a doubled buffer)."""
 
 PROFILE_LIMIT = 64 << 20
 DUMP_LIMIT = 72 << 20  # runtime/pprof.writeGoroutineStacks gives up at 64 MB

@@ -20,6 +20,13 @@ from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
 
+DUMP_GATE = 10_000
+"""Goroutines beyond which a full dump needs leave: it stops the world while it is written."""
+
+STOP_SECONDS_PER_GOROUTINE = 20e-6
+"""What a `debug=2` dump stops the target for: 0.04–0.3 s at 10,000 goroutines, 1.4–2.6 s at 100,000
+(measured, amd64, Go 1.26: runtime.Stack holds the world, and is tried again with a doubled buffer)."""
+
 
 class Want(Enum):
     """What to capture."""

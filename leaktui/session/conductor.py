@@ -136,8 +136,14 @@ class Session:
 
     # -- orders --------------------------------------------------------------------------------
 
-    def order(self, wants: Iterable[Want], *, trace_seconds: float = 5.0) -> bool:
-        """Ask now for *wants*, of every engine that offers some of them; False when none does."""
+    def order(
+        self, wants: Iterable[Want], *, trace_seconds: float = 5.0, allow_pauses: bool | None = None
+    ) -> bool:
+        """Ask now for *wants*, of every engine that offers some of them; False when none does.
+
+        *allow_pauses* is the consent to this one order; by default the session's own holds.
+        """
+        consent = self.allow_pauses if allow_pauses is None else allow_pauses
         wanted = frozenset(wants)
         asked = False
         with self._lock:
@@ -155,9 +161,7 @@ class Session:
                 if is_long:
                     with self._lock:
                         self._under_way |= offered
-                lane.order(
-                    Request(frozenset(offered), trace_seconds=trace_seconds, allow_pauses=self.allow_pauses)
-                )
+                lane.order(Request(frozenset(offered), trace_seconds=trace_seconds, allow_pauses=consent))
                 asked = True
         return asked
 

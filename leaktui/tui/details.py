@@ -111,7 +111,7 @@ def _place_lines(word: str, function: str, frame: Frame | None) -> list[DocLine]
     )
     if frame is None or frame_path(frame) == frame_place(frame):
         return [line]
-    return [line, DocLine((("   ", "plain"), (frame_path(frame), "muted")), indent=3)]
+    return [line, DocLine((("   ", "plain"), (frame_path(frame), "muted")), wrap=False, keep_end=True)]
 
 
 def _place_line(frame: Frame) -> DocLine:

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from leaktui.engines.protocol import Want
+from leaktui.engines.protocol import DUMP_GATE, STOP_SECONDS_PER_GOROUTINE, Want
 from leaktui.text import format_count, format_duration
 from leaktui.tui.source import InvestigationLike
 
 if TYPE_CHECKING:
     from leaktui.tui.screens.watch import WatchScreen
 
-# The gate and the cost the pprof engine reckons with (engines/pprof.py), kept here so that asking needs
-# no import of it.
-_DUMP_GATE = 10_000
-_STOP_SECONDS_PER_GOROUTINE = 20e-6
 _LIGHT = frozenset({Want.PROCESS, Want.FDS, Want.GROUPS, Want.HEAP, Want.GOROUTINES})
 
 
@@ -36,7 +32,7 @@ class Orders:
             return
         count = investigation.session.snapshot.goroutine_count or 0
         if (
-            count <= _DUMP_GATE
+            count <= DUMP_GATE
             or self._may_pause(investigation)
             or not investigation.session.offers(Want.GOROUTINES)
         ):
@@ -44,7 +40,7 @@ class Orders:
             self._screen.notify("looking at everything now", markup=False, timeout=2)
             return
         self._order(investigation, _LIGHT - {Want.GOROUTINES})
-        pause = format_duration(count * _STOP_SECONDS_PER_GOROUTINE)
+        pause = format_duration(count * STOP_SECONDS_PER_GOROUTINE)
         self._ask(
             f"Take a full dump of {format_count(count)} goroutines?",
             f"It stops the target for about {pause}. The goroutine profile, which costs nothing, goes on either way.",
@@ -97,14 +93,8 @@ class Orders:
         return self._pauses_allowed or investigation.session.allow_pauses
 
     def _order(self, investigation: InvestigationLike, wants: frozenset[Want]) -> None:
-        session = investigation.session
-        allowed_before = session.allow_pauses
         # Only this order may pause: a lasting yes would let the investigation pause the target by itself.
-        session.allow_pauses = allowed_before or self._pauses_allowed
-        try:
-            ordered = session.order(wants)
-        finally:
-            session.allow_pauses = allowed_before
+        ordered = investigation.session.order(wants, allow_pauses=self._may_pause(investigation))
         if not ordered:
             self._screen.notify("no source can look at that on this process", markup=False)
 

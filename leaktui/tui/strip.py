@@ -22,6 +22,7 @@ from leaktui.tui.wording import IMPACT_WORDS, STATE_MARKS
 # Growth is told for the recent past only, so that a leak that was stopped is seen to have stopped.
 _GROWTH_WINDOW_SECONDS = 180.0
 _TREMBLE = 0.02
+_URGENT_SECONDS = 3600.0
 # An fd table that takes longer than this to fill is not worth a warning.
 _WORTH_SAYING_SECONDS = 48 * 3600.0
 
@@ -121,7 +122,12 @@ def _draw_growth(metric: Metric, facts: Facts, slope: Slope | None, width: int) 
         if left < _WORTH_SAYING_SECONDS:
             full = f"full in {format_duration(max(0.0, left))}"
             both = f"{rate}, {full}"
-            return ((fit_text(both if len(both) <= width else full, width), "danger"),)
+            return (
+                (
+                    fit_text(both if len(both) <= width else full, width),
+                    "danger" if left < _URGENT_SECONDS else "warning",
+                ),
+            )
     return ((fit_text(rate, width), "warning"),)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import pytest
 
 from leaktui.engines.pprof import PprofEngine
-from leaktui.engines.pprof_exchange import DUMP_GATE
 from leaktui.engines.protocol import (
+    DUMP_GATE,
     Fact,
     GoroutinesSeen,
     GroupsSeen,

@@ -48,8 +48,10 @@ class FakeSession:
     pauses: list[bool] = field(default_factory=list)
     cancelled: int = 0
 
-    def order(self, wants: Iterable[Want], *, trace_seconds: float = 5.0) -> bool:
-        self.orders.append((frozenset(wants), self.allow_pauses))
+    def order(
+        self, wants: Iterable[Want], *, trace_seconds: float = 5.0, allow_pauses: bool | None = None
+    ) -> bool:
+        self.orders.append((frozenset(wants), self.allow_pauses if allow_pauses is None else allow_pauses))
         return True
 
     def offers(self, want: Want) -> bool:

@@ -29,11 +29,15 @@ def after_facts(*keys: str) -> Callable[[Pilot[None]], Any]:
     return drive
 
 
-@pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=["80", "120", "200"])
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
 @pytest.mark.parametrize("pane", ["suspects", "heap", "goroutines", "bodies"])
 def test_pane(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
     number = str(["suspects", "heap", "goroutines", "bodies"].index(pane) + 1)
     assert snap_compare(make_app(), terminal_size=size, run_before=after_facts(number))
+
+
+def test_preview_below_the_table(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=MIDDLE, run_before=after_facts("3"))
 
 
 @pytest.mark.parametrize("scene", [looking, clean], ids=["looking", "clean"])
@@ -75,9 +79,8 @@ def test_filter(snap_compare: Compare) -> None:
     assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("3", "slash", *"thumb"))
 
 
-@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
-def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert snap_compare(make_app(), terminal_size=size, run_before=after_facts("question_mark"))
+def test_help(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("question_mark"))
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])

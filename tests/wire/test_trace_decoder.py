@@ -132,7 +132,7 @@ def test_experimental_batches_are_passed_over() -> None:
 def test_too_large() -> None:
     decoder = TraceDecoder(max_bytes=1000)
     decoder.feed(header())
-    with pytest.raises(LimitExceeded, match="larger than 1.0 kB: take a shorter one"):
+    with pytest.raises(LimitExceeded, match=r"larger than 1\.0 kB: take a shorter one"):
         decoder.feed(bytes(1000))
 
 

@@ -19,14 +19,13 @@ from leaktui.text import printable
 
 # moduledata counted in words (runtime/symtab.go, Go 1.20 to 1.27); etypes is 38, or 39 in 1.27, where
 # the length of the descriptors is in between.
-_TEXT, _NOPTRDATA, _ENOPTRBSS, _TYPES = 22, 24, 31, 37
+_TEXT, _NOPTRDATA, _DATA, _EDATA, _ENOPTRBSS, _TYPES = 22, 24, 26, 27, 31, 37
 _MODULE_WORDS = 42
 
 _FIRST_REASON = b"GC assist marking"
 _KNOWN_REASONS = frozenset(("GC assist marking", "IO wait", "select", "chan receive", "chan send", "sleep"))
 _REASONS_LIMIT = 128
 _REASON_LENGTH = 64
-_LABEL_TYPE_MINIMUM = 16
 
 
 class GState(NamedTuple):
@@ -131,9 +130,11 @@ def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int)
         raise _unusable("the runtime's moduledata was not found", "moduledata")
     data = memory.read(module.address + bias, 8 * _MODULE_WORDS)
     words = struct.unpack(f"<{_MODULE_WORDS}Q", data)
-    if words[_TEXT] != module.text + bias or not words[_NOPTRDATA] < words[_ENOPTRBSS]:
+    if words[_TEXT] != module.text + bias:
         raise _unusable("the process has another program loaded than its executable", "moduledata")
-    if words[_ENOPTRBSS] - words[_NOPTRDATA] > 64 * READ_LIMIT:
+    # With a C linker .data comes before .noptrdata, and the others may change places, too.
+    variables = words[_NOPTRDATA : _ENOPTRBSS + 1]
+    if max(variables) - min(variables) > 64 * READ_LIMIT or not words[_DATA] < words[_EDATA]:
         raise _unusable("the runtime's variables fill an absurd range", "moduledata")
     types = _read_types(executable, memory, bias, words)
     layouts = {name: types.find_struct(f"runtime.{name}", "runtime") for name in ("g", "gobuf")}
@@ -142,10 +143,10 @@ def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int)
         raise _unusable("the runtime's type descriptors do not include runtime.g", "type descriptors")
     return RuntimeLayout(
         bias=bias,
-        data=(words[_NOPTRDATA], words[_ENOPTRBSS]),
+        data=(min(variables), max(variables)),
         g=GLayout(g, gobuf),
         wait_reasons=_find_wait_reasons(executable, memory, bias, words),
-        label_sets=types.find_struct("pprof.labelMap", "runtime/pprof") is not None,
+        label_sets=_has_label_sets(types),
     )
 
 
@@ -166,13 +167,19 @@ def _read_types(
     return RuntimeTypes(memory.read(start, size), start)
 
 
+def _has_label_sets(types: RuntimeTypes) -> bool:
+    """Whether pprof.labelMap is a struct around one slice: a map up to Go 1.23 (runtime/pprof/label.go)."""
+    layout = types.find_struct("pprof.labelMap")
+    return layout is not None and layout.size == 24 and len(layout.fields) == 1
+
+
 def _find_wait_reasons(
     executable: Executable, memory: MemoryReader, bias: int, words: tuple[int, ...]
 ) -> tuple[str, ...]:
     """runtime.waitReasonStrings, recognised by its first phrases (runtime/runtime2.go, Go 1.21 to 1.27)."""
     image = executable.image
-    start, end = words[_NOPTRDATA], words[_NOPTRDATA + 3]
-    variables = memory.read(start, min(max(end - start, 0), READ_LIMIT))
+    start, end = words[_DATA], words[_EDATA]
+    variables = memory.read(start, min(end - start, READ_LIMIT))
     for segment in sorted(image.loads, key=lambda load: load.executable):
         for address in image.iter_matches(_FIRST_REASON, segment):
             entry = struct.pack("<QQ", address + bias, len(_FIRST_REASON))

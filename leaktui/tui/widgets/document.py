@@ -16,18 +16,34 @@ from textual.geometry import Size
 from textual.message import Message
 
 from leaktui.tui.widgets.line_view import LineView, Underlay
-from leaktui.tui.widgets.toned import Line, fit_line, plain, wrap_line
+from leaktui.tui.widgets.toned import Line, fit_line, fit_text, line_width, plain, wrap_line
 
 
 @dataclass(frozen=True, slots=True)
 class DocLine:
-    """One line. `target` is what Enter opens; a `marked` line stands out; others wrap unless told not to."""
+    """One line. `target` is what Enter opens; a `marked` line stands out.
+
+    Lines wrap, with `indent` from the second on, unless `wrap` is False; one that may not wrap is cut at its
+    end, or in front of its last span when that is to `keep_end`.
+    """
 
     spans: Line = ()
     target: Any = None
     wrap: bool = True
     indent: int = 0
     marked: bool = False
+    keep_end: bool = False
+
+
+def _flow_line(line: DocLine, width: int) -> list[Line]:
+    """*line* as one or more drawn lines."""
+    if line.wrap:
+        return wrap_line(line.spans, width, line.indent)
+    if line.keep_end and line_width(line.spans) > width:
+        *head, (text, tone) = line.spans
+        room = max(1, width - line_width(tuple(head)))
+        return [(*head, (fit_text(text, room, cut="start"), tone))]
+    return [line.spans]
 
 
 class Document(LineView):
@@ -109,7 +125,7 @@ class Document(LineView):
         self._flow_width = width
         self._flow = []
         for index, line in enumerate(self._doc_lines):
-            pieces = wrap_line(line.spans, width - 1, line.indent) if line.wrap else [line.spans]
+            pieces = _flow_line(line, width - 1)
             self._flow += [(fit_line(piece, width), index) for piece in pieces or [plain("")]]
         self.virtual_size = Size(width, len(self._flow))
         if self._centre is not None:

@@ -91,7 +91,7 @@ async def test_a_path_keeps_its_end() -> None:
     app = DocumentApp([path])
     async with app.run_test(size=(30, 10)) as pilot:
         await pilot.pause()
-        assert painted(app.document)[0] == "at …ong/directory/main.go:14"
+        assert painted(app.document)[0] == "at …long/directory/main.go:14"
 
 
 async def test_a_marked_line_is_brought_to_the_middle() -> None:

@@ -1,0 +1,132 @@
+"""Struct layouts from the runtime's own type descriptors, which stripped executables have too.
+
+Law: bytes in, values out. A struct is found by the name its descriptor carries, and believed only if kind,
+size and fields agree with each other (internal/abi/type.go `Type`, `StructType`, `StructField`, `Name`;
+the parts used here are the same in Go 1.21 to 1.27). 64-bit little-endian targets only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_TYPE = struct.Struct("<QQIBBBBQQii")
+_STRING_OFFSET = 40
+_STRUCT_TAIL = struct.Struct("<QQQQ")
+_FIELD = struct.Struct("<QQQ")
+_KIND_STRUCT = 25
+_KIND_MASK = 0x1F
+_EXTRA_STAR = 1 << 1
+_FIELDS_LIMIT = 1024
+_SIZE_LIMIT = 1 << 24
+_NAME_LIMIT = 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A struct's field: bytes from its start, and the size of the field's type in bytes."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StructLayout:
+    """A struct type of the target. `package` is its import path, empty where the descriptor has none."""
+
+    name: str
+    package: str
+    size: int
+    fields: Mapping[str, Field]
+
+
+class RuntimeTypes:
+    """The type descriptors in *data*, the memory from moduledata.types (at *base*) to etypes.
+
+    *data* must hold the pointers as they are in the process, or in a file that is not relocated.
+    """
+
+    def __init__(self, data: bytes, base: int) -> None:
+        self._data = data
+        self._base = base
+
+    def find_struct(self, name: str, package: str = "") -> StructLayout | None:
+        """The struct that reflect would call *name* (`runtime.g`), of *package* where one is given.
+
+        Only the last element of the import path is in a type's name: `package` tells twins apart.
+        """
+        for descriptor in self._iter_named(name):
+            layout = self._decode(descriptor, name)
+            if layout is not None and package in ("", layout.package):
+                return layout
+        return None
+
+    def _iter_named(self, name: str) -> Iterator[int]:
+        """Offsets in the data where a type descriptor called *name* may begin."""
+        data = self._data
+        # The linker keeps one string for a type and its pointer, with the star the type then disowns.
+        for spelled in (f"*{name}".encode(), name.encode()):
+            if len(spelled) > 0x7F:
+                continue
+            pattern = bytes((len(spelled),)) + spelled
+            place = data.find(pattern)
+            while place > 0:
+                offset = struct.pack("<i", place - 1)
+                found = data.find(offset)
+                while found >= 0:
+                    if found >= _STRING_OFFSET and (found - _STRING_OFFSET) % 8 == 0:
+                        yield found - _STRING_OFFSET
+                    found = data.find(offset, found + 1)
+                place = data.find(pattern, place + 1)
+
+    def _decode(self, start: int, name: str) -> StructLayout | None:
+        data = self._data
+        if start + _TYPE.size + _STRUCT_TAIL.size > len(data):
+            return None
+        size, pointers, _hash, flags, _align, _field_align, kind, _equal, _gc, _name, _pointer_to = (
+            _TYPE.unpack_from(data, start)
+        )
+        if kind & _KIND_MASK != _KIND_STRUCT or pointers > size or size > _SIZE_LIMIT:
+            return None
+        if self._type_name(start, flags) != name:
+            return None
+        package, fields, count, capacity = _STRUCT_TAIL.unpack_from(data, start + _TYPE.size)
+        if not 0 < count == capacity <= _FIELDS_LIMIT:
+            return None
+        place = fields - self._base
+        if place < 0 or place + count * _FIELD.size > len(data):
+            return None
+        found: dict[str, Field] = {}
+        end = 0
+        for field_name, field_type, offset in _FIELD.iter_unpack(data[place : place + count * _FIELD.size]):
+            label = self._name(field_name - self._base)
+            field_size = self._size_of(field_type - self._base)
+            if label is None or field_size is None or offset < end or offset + field_size > size:
+                return None
+            found[label] = Field(offset, field_size)
+            end = offset + field_size
+        return StructLayout(name, self._name(package - self._base) or "", size, found)
+
+    def _type_name(self, start: int, flags: int) -> str | None:
+        (offset,) = struct.unpack_from("<i", self._data, start + _STRING_OFFSET)
+        text = self._name(offset)
+        return text[1:] if text is not None and flags & _EXTRA_STAR else text
+
+    def _size_of(self, start: int) -> int | None:
+        if not 0 <= start <= len(self._data) - _TYPE.size:
+            return None
+        size: int = struct.unpack_from("<Q", self._data, start)[0]
+        return size if size <= _SIZE_LIMIT else None
+
+    def _name(self, start: int) -> str | None:
+        """abi.Name: a byte of flags, a varint length, the text."""
+        data = self._data
+        if not 0 <= start <= len(data) - 3:
+            return None
+        length, begin = data[start + 1], start + 2
+        if length & 0x80:
+            length, begin = length & 0x7F | data[start + 2] << 7, start + 3
+        if length > _NAME_LIMIT or begin + length > len(data):
+            return None
+        return data[begin : begin + length].decode("utf-8", "replace")

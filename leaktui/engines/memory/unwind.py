@@ -1,0 +1,258 @@
+"""Stacks of goroutines that do not run, from the bytes above their stack pointer.
+
+Law: pure, bytes in, frames out. It follows runtime/traceback.go (`unwinder`, `showfuncinfo`; amd64, Go 1.21
+to 1.27): frame sizes come from the pcsp tables, calls that were inlined from the inline trees, and what a
+goroutine dump does not show is left out. A chain that does not end where the runtime's would is TORN.
+
+Where one return address lies depends on those before it only. So a stack of the same size, whose words at
+the places of a known stack's return addresses are those return addresses, *is* that stack: one unpack and
+one look-up instead of a walk.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from enum import Enum
+from typing import NamedTuple
+
+from leaktui.binary.executable import Executable
+from leaktui.binary.pclntab import PcLineTable
+from leaktui.errors import DecodeError
+from leaktui.model.frame import Frame, Stack
+from leaktui.text import printable
+from leaktui.wire.runtime_frames import hide_runtime_frames, is_runtime_function
+
+DEPTH_LIMIT = 4096
+"""Machine frames read of one stack."""
+
+_TOP_FRAME, _WRITES_SP = 1, 2  # internal/abi.FuncFlagTopFrame, FuncFlagSPWrite
+_SHAPES_LIMIT = 8
+_SHAPES_CACHED = 1 << 14
+_STACKS_CACHED = 1 << 16
+
+# Functions a signal handler makes it seem were called: their caller did not stop at a call.
+_INJECTED = frozenset(("runtime.sigpanic", "runtime.asyncPreempt", "runtime.debugCallV2"))
+# A wrapper that called one of these is shown (elideWrapperCalling).
+_PANICS = frozenset(("runtime.gopanic", "runtime.sigpanic", "runtime.panicwrap"))
+# It writes SP, and yet its frame is valid on both stacks (unwinder.resolveInternal).
+_BOTH_STACKS = "runtime.cgocallback"
+
+
+class End(Enum):
+    """How a chain of calls ended."""
+
+    TOP = "top"
+    """At the function every goroutine begins with."""
+    CUT = "cut"
+    """At a function the runtime itself does not look behind, or at the depth limit."""
+    TORN = "torn"
+    """Somewhere a chain cannot end: the stack changed while it was read."""
+
+
+class Trace(NamedTuple):
+    """A goroutine's calls. `entry` is the entry address of the outermost function, 0 where not reached."""
+
+    stack: Stack
+    end: End
+    entry: int = 0
+
+
+class _Step(NamedTuple):
+    """What the unwinder needs to know of an instruction."""
+
+    delta: int
+    entry: int
+    name: str
+    top: bool
+    cut: bool
+    wrapper: bool
+
+
+_TORN = Trace((), End.TORN)
+
+
+class Unwinder:
+    """Unwinds stacks of a process that runs *executable*, loaded *bias* away. Not thread-safe."""
+
+    def __init__(self, executable: Executable, bias: int = 0) -> None:
+        self._executable = executable
+        self._table: PcLineTable = executable.pc_lines
+        self._bias = bias
+        self._steps: dict[int, _Step | None] = {}
+        self._frames: dict[tuple[int, bool], Stack] = {}
+        self._traces: dict[tuple[int, int, bool, tuple[int, ...]], Trace] = {}
+        self._shapes: dict[tuple[int, int], list[struct.Struct]] = {}
+        self._stacks: dict[Stack, Stack] = {}
+
+    def unwind(self, pc: int, data: bytes, *, in_syscall: bool = False) -> Trace:
+        """The calls of a goroutine stopped at *pc*; *data* is its stack from the stack pointer up.
+
+        *in_syscall* says that the registers are those entersyscall saved.
+        """
+        size = len(data)
+        shapes = self._shapes.get((pc, size))
+        if shapes is not None:
+            for shape in shapes:
+                known = self._traces.get((pc, size, in_syscall, shape.unpack_from(data)))
+                if known is not None:
+                    return known
+        return self._walk(pc, data, in_syscall)
+
+    def entry_frames(self, entry: int) -> Stack:
+        """A stack of one frame for a goroutine of which only the function it began with is known."""
+        trace = self._frames_at(entry, exact=True)
+        shown = hide_runtime_frames(trace[-1:])
+        return tuple(replace(frame, inlined=False) for frame in shown)
+
+    def creator(self, pc: int) -> Frame | None:
+        """The frame of the go statement before *pc*; None where a dump would not show one.
+
+        Like the runtime it names the function the instruction is in and, if a call was inlined there, the
+        line of the latter (printcreatedby1).
+        """
+        step = self._step(pc)
+        if step is None or step.wrapper:
+            return None
+        name = printable(step.name)
+        if is_runtime_function(name) or "." not in name:
+            return None
+        frames = self._frames_at(pc, exact=False)
+        if not frames:
+            return None
+        return replace(frames[0], function=frames[-1].function, inlined=False)
+
+    def function_name(self, pc: int) -> str:
+        """The linker's name of the function that has *pc*, empty for none."""
+        step = self._step(pc)
+        return step.name if step is not None else ""
+
+    # --- walking ---
+
+    def _walk(self, pc: int, data: bytes, in_syscall: bool) -> Trace:
+        first, offset, last = pc, 0, len(data) - 8
+        pcs, places = [pc], []
+        innermost = True
+        while True:
+            step = self._step(pc)
+            if step is None:
+                return _TORN
+            if step.top:
+                end = End.TOP
+                break
+            if step.cut and not (innermost and in_syscall):
+                end = End.CUT
+                break
+            if len(pcs) >= DEPTH_LIMIT:
+                end = End.CUT
+                break
+            innermost = False
+            offset += step.delta
+            if step.delta < 0 or offset > last:
+                return _TORN
+            places.append(offset)
+            (pc,) = struct.unpack_from("<Q", data, offset)
+            pcs.append(pc)
+            offset += 8
+        trace = self._trace(pcs, end)
+        self._remember(first, data, in_syscall, places, pcs, trace)
+        return trace
+
+    def _remember(
+        self, pc: int, data: bytes, in_syscall: bool, places: list[int], pcs: list[int], trace: Trace
+    ) -> None:
+        codes, end = ["<"], 0
+        for place in places:
+            codes.append(f"{place - end}xQ" if place > end else "Q")
+            end = place + 8
+        shape = struct.Struct("".join(codes))
+        if len(self._shapes) >= _SHAPES_CACHED or len(self._traces) >= _STACKS_CACHED:
+            self._shapes.clear()
+            self._traces.clear()
+            self._stacks.clear()
+        shapes = self._shapes.setdefault((pc, len(data)), [])
+        if all(known.format != shape.format for known in shapes):
+            if len(shapes) >= _SHAPES_LIMIT:
+                shapes.pop(0)
+            shapes.append(shape)
+        self._traces[pc, len(data), in_syscall, tuple(pcs[1:])] = trace
+
+    def _step(self, pc: int) -> _Step | None:
+        try:
+            return self._steps[pc]
+        except KeyError:
+            pass
+        if len(self._steps) >= _STACKS_CACHED:
+            self._steps.clear()
+        try:
+            step = self._find_step(pc)
+        except DecodeError:
+            step = None
+        self._steps[pc] = step
+        return step
+
+    def _find_step(self, pc: int) -> _Step | None:
+        table = self._table
+        address = pc - self._bias
+        index = table.index_at(address) if address > 0 else None
+        if index is None:
+            return None
+        info = table.info(index)
+        name = table.name(index)
+        # Not the address before, as for lines: what counts is the stack once the call has returned.
+        delta = table.stack_delta(info, address) if info.stack_values else -1
+        return _Step(
+            delta=delta,
+            entry=info.entry + self._bias,
+            name=name,
+            top=bool(info.flags & _TOP_FRAME),
+            cut=not info.stack_values or bool(info.flags & _WRITES_SP and name != _BOTH_STACKS),
+            wrapper=table.is_wrapper(info.func_id),
+        )
+
+    # --- frames ---
+
+    def _trace(self, pcs: list[int], end: End) -> Trace:
+        every: list[Frame] = []
+        shown: list[Frame] = []
+        callee = ""
+        entry = 0
+        for number, pc in enumerate(pcs):
+            step = self._steps.get(pc) or self._step(pc)
+            if step is None:
+                return _TORN
+            if not step.top:
+                entry = step.entry
+            frames = self._frames_at(pc, exact=number > 0 and callee in _INJECTED)
+            every += frames
+            # With a call inlined into it a wrapper is left out of the frames already.
+            if not step.wrapper or frames[0].inlined or callee in _PANICS:
+                shown += frames
+            callee = step.name
+        stack = hide_runtime_frames(tuple(shown))
+        if not stack or all(is_runtime_function(frame.function) for frame in stack):
+            stack = hide_runtime_frames(tuple(every))  # a dump that would show nothing shows everything
+        if stack and stack[-1].inlined:
+            stack = (*stack[:-1], replace(stack[-1], inlined=False))  # as wire.goroutine_text has it
+        return Trace(self._stacks.setdefault(stack, stack), end, entry if end is End.TOP else 0)
+
+    def _frames_at(self, pc: int, *, exact: bool) -> Stack:
+        """The calls at *pc*; *exact* says that the instruction at *pc* is meant, not the call before it."""
+        key = (pc, exact)
+        frames = self._frames.get(key)
+        if frames is None:
+            if len(self._frames) >= _STACKS_CACHED:
+                self._frames.clear()
+            try:
+                found = self._executable.frames_at(pc, return_address=not exact, bias=self._bias)
+            except DecodeError:
+                found = ()
+            frames = self._frames[key] = tuple(map(_printable_frame, found)) or (Frame(f"{pc:#x}", pc=pc),)
+        return frames
+
+
+def _printable_frame(frame: Frame) -> Frame:
+    function, file = printable(frame.function), printable(frame.file)
+    if function == frame.function and file == frame.file:
+        return frame
+    return replace(frame, function=function, file=file)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 from leaktui.demo import DemoService  # noqa: E402
 from leaktui.engines.pprof import PprofEngine  # noqa: E402
 from leaktui.engines.proc import ProcEngine, read_target  # noqa: E402
+from leaktui.engines.proc_program import open_program  # noqa: E402
 from leaktui.engines.processes import find_go_processes  # noqa: E402
 from leaktui.investigation import Investigation  # noqa: E402
 from leaktui.model.finding import Verdict  # noqa: E402
@@ -51,7 +52,9 @@ def open_demo(service: DemoService) -> Callable[[Any], Investigation]:
 
     def open_target(listener: Any) -> Investigation:
         engines = [ProcEngine(service.pid), PprofEngine(service.pid, service.pprof_url)]
-        return Investigation(read_target(service.pid), engines, listener)
+        return Investigation(
+            read_target(service.pid), engines, listener, load_program=lambda: open_program(service.pid)
+        )
 
     return open_target
 

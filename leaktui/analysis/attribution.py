@@ -27,7 +27,8 @@ class Attribution:
     """The owner of something opened at a stack.
 
     `index` is the owner's place in the stack; `sure` is False where another frame may own it just as
-    well; `reason` says, in a sentence, how the owner was told from the frames around it. `exits` are the
+    well; `reason` says, in a sentence, how the owner was told from the frames around it, and `reason_from` which
+    source tells so. `exits` are the
     places where the owner leaves with the body open, as far as its machine code shows them;
     `panics` are where a panic would skip its Close; `alternatives` the frames that may own it as well.
     """
@@ -36,6 +37,7 @@ class Attribution:
     index: int
     sure: bool
     reason: str = ""
+    reason_from: str = "binary"
     exits: tuple[Frame, ...] = ()
     panics: tuple[Frame, ...] = ()
     replaces: bool = False
@@ -107,9 +109,11 @@ def owner_of_body(stack: Stack, program: Program, shares: Shares | None = None) 
             doubtful.append(frame)
         elif step.replaces:
             reason = "it replaces the body and drops the one it got"
-            return Attribution(frame, index, True, reason, step.exits, replaces=True)
+            return Attribution(frame, index, True, reason, exits=step.exits, replaces=True)
         elif step.exits and dropped is None:
-            dropped = Attribution(frame, index, True, "it drops the response on one of its paths", step.exits)
+            dropped = Attribution(
+                frame, index, True, "it drops the response on one of its paths", exits=step.exits
+            )
     chain = user_chain(stack, program)
     if not chain:
         return dropped
@@ -131,7 +135,7 @@ def _by_steps(
     for step in steps[:-1]:
         if step.exits and dropped is None:
             reason = "it hands the response on, but drops it on another path"
-            dropped = Attribution(stack[step.index], step.index, True, reason, step.exits)
+            dropped = Attribution(stack[step.index], step.index, True, reason, exits=step.exits)
     last = steps[-1]
     keeper = stack[last.index]
     if last.hands_over is HandOver.NO:
@@ -139,13 +143,21 @@ def _by_steps(
             return dropped
         reason = "the functions below it hand the response to their caller" if len(steps) > 1 else ""
         return Attribution(
-            keeper, last.index, dropped is None, reason, last.exits, last.panics, replaces=last.replaces
+            keeper,
+            last.index,
+            dropped is None,
+            reason,
+            exits=last.exits,
+            panics=last.panics,
+            replaces=last.replaces,
         )
     if last.hands_over is HandOver.YES:
         outer = [index for index, _ in chain if index > last.index]
         if not outer:
             # It hands over to nobody on the stack: a goroutine's own function, or a callback of the library.
-            return dropped or Attribution(keeper, last.index, False, "who gets it was not seen", last.exits)
+            return dropped or Attribution(
+                keeper, last.index, False, "who gets it was not seen", exits=last.exits
+            )
     position = next((place for place, (index, _) in enumerate(chain) if index >= last.index), len(chain) - 1)
     if last.hands_over is HandOver.YES:
         position = min(position + 1, len(chain) - 1)
@@ -161,7 +173,7 @@ def _by_share(chain: list[tuple[int, Frame]], skipped: int, shares: Shares | Non
     index, frame = chain[skipped]
     if len(chain) == skipped + 1:
         return Attribution(frame, index, True)
-    uncertain = Attribution(frame, index, False, "it may hand the response to its caller")
+    uncertain = Attribution(frame, index, False, "it asks for them; it may hand them to its caller", "trace")
     if shares is None:
         return uncertain
     ratios = [shares.share(frames[:depth]) for depth in range(skipped + 1, len(frames) + 1)]
@@ -172,9 +184,9 @@ def _by_share(chain: list[tuple[int, Frame]], skipped: int, shares: Shares | Non
         # Either the function hands over and this caller forgets, or it forgets itself on what this caller
         # asks for. Only the code could tell.
         reason = "through other callers of the same function bodies do get closed"
-        return Attribution(outer, outer_index, False, reason, alternatives=(frame,))
+        return Attribution(outer, outer_index, False, reason, "trace", alternatives=(frame,))
     if shares.leaking_callers(frames[: skipped + 1]) >= _MANY_CALLERS:
-        return Attribution(frame, index, True, "bodies are left open whoever calls it")
+        return Attribution(frame, index, True, "bodies are left open whoever calls it", "trace")
     return uncertain
 
 

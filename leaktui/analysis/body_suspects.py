@@ -178,7 +178,7 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
                 )
             )
     if attribution.reason:
-        evidence.append(Evidence("binary", f"{where} is named because {attribution.reason}"))
+        evidence.append(Evidence(attribution.reason_from, f"{where} is named because {attribution.reason}"))
     if tally.busy:
         evidence.append(Evidence("trace", f"{tally.busy} more are in use and not counted"))
     per_minute = trend.per_minute * share if trend.per_minute is not None else None

@@ -170,4 +170,6 @@ def _stdlib_owner(stack: Stack) -> Attribution | None:
     index = http_frames.outermost_client_frame(stack)
     if index < 0:
         return None
-    return Attribution(stack[index], index, False, "no function of the program itself is on the stack")
+    return Attribution(
+        stack[index], index, False, "no function of the program itself is on the stack", "trace"
+    )

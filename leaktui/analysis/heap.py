@@ -1,13 +1,14 @@
 """Live heap that grows, by allocation site and by owner line.
 
 Law: a heap profile shows the live heap as of the last finished GC, so profiles with equal figures are one
-observation, and without a few GCs in between nothing is concluded. Sampled estimates move in steps of the
-sampling rate: a gain of fewer than a handful of samples is noise.
+observation, and without a few GCs in between nothing is concluded. Live bytes are estimated from samples:
+where objects come and go, which of them are sampled is chance, and a gain within that chance is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.attribution import innermost_user_frame
@@ -20,6 +21,8 @@ from leaktui.model.profile import AllocSite, HeapProfile
 from leaktui.model.snapshot import Snapshot
 
 _LEAST_SAMPLES = 4
+_NOISE = 4.0
+"""How many standard deviations of the sampling noise a gain must exceed."""
 _DEFAULT_RATE = 512 * 1024
 
 
@@ -118,6 +121,7 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
                 members.setdefault(owner, {})[site.stack] = site
         samples.append((time, pairs))
     series = series_by_key(samples)
+    freed_before = _freed_bytes(observed[0][1].sites, owner_of)
     total_gain = max(1.0, sum(max(0.0, points[-1][1] - points[0][1]) for points in series.values()))
     found = []
     for owner, points in series.items():
@@ -127,6 +131,9 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
         sites = sorted(members[owner].values(), key=lambda site: -site.inuse_bytes)
         top = owners[sites[0].stack]
         gain = points[-1][1] - points[0][1]
+        freed = sum(site.alloc_bytes - site.inuse_bytes for site in sites) - freed_before.get(owner, 0)
+        if gain < _NOISE * _sampling_noise(sites, freed, rate):
+            continue
         found.append(
             RisingSite(
                 owner=owner,
@@ -143,6 +150,35 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
         )
     found.sort(key=lambda item: -item.gain_bytes)
     return found
+
+
+def _freed_bytes(
+    sites: Iterable[AllocSite], owner_of: Callable[[AllocSite], Frame | None]
+) -> dict[Frame, int]:
+    """Bytes allocated and no longer live, by owner."""
+    freed: dict[Frame, int] = {}
+    for site in sites:
+        owner = owner_of(site)
+        if owner is not None:
+            freed[owner] = freed.get(owner, 0) + site.alloc_bytes - site.inuse_bytes
+    return freed
+
+
+def _sampling_noise(sites: Sequence[AllocSite], freed_bytes: int, rate: int) -> float:
+    """Standard deviation, in bytes, of the live estimate that the turnover of objects alone makes.
+
+    An object of size s is sampled with probability 1 − exp(−s/rate) and then stands for s divided by it
+    (runtime/pprof scaleHeapSample); the number of samples is Poisson. Only what was replaced since the
+    first look is drawn anew: at most what is live, at most what was freed.
+    """
+    inuse = sum(site.inuse_bytes for site in sites)
+    objects = sum(site.inuse_objects for site in sites)
+    turned_over = max(0, min(inuse, freed_bytes))
+    if not turned_over or not objects:
+        return 0.0
+    size = inuse / objects
+    unit = size / -math.expm1(-size / rate) if rate > 0 else size
+    return math.sqrt(turned_over * unit)
 
 
 def _line_of(frame: Frame) -> Frame:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from leaktui.binary.elf import ElfImage, Segment
 from leaktui.binary.executable import Executable
+from leaktui.binary.loadmap import find_bias
 from tests.binary.go_builds import Builder
 
 pytestmark = pytest.mark.go
@@ -87,3 +91,18 @@ def test_partly_mapped(pie: Path) -> None:
     with Executable.open(pie) as exe:
         text = mapped(exe, 0x1000, inode=1, path=str(pie)).splitlines(keepends=True)
         assert exe.bias("".join(text[:-1])) is None
+
+
+def test_segments_that_share_a_page_of_the_file() -> None:
+    """As the C linker lays a PIE out: the file page in which one segment ends begins the next, a page further up."""
+    loads = (
+        Segment("PT_LOAD", 0x0, 0x0, 0x19910, 0x19910, False, False),
+        Segment("PT_LOAD", 0x1AE30, 0x19E30, 0x1331, 0x1331, True, False),
+    )
+    image = cast(ElfImage, SimpleNamespace(relocatable=True, loads=loads, inode=5, path="/srv/app"))
+    bias = 0x5555_0000_0000
+    maps = (
+        f"{bias:x}-{bias + 0x1A000:x} r--p 00000000 fe:00 5 /srv/app\n"
+        f"{bias + 0x1A000:x}-{bias + 0x1D000:x} rw-p 00019000 fe:00 5 /srv/app\n"
+    )
+    assert find_bias(image, maps) == bias

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from leaktui.session.events import ProgressMade
-from tests.tui.driving import make_app, make_picker, wait_for, wait_for_facts, watch_screen
+from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import FakeInvestigation, clean, looking
 
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 50)
@@ -24,9 +24,21 @@ def after_facts(*keys: str) -> Callable[[Pilot[None]], Any]:
             await pilot.press(key)
             await pilot.pause()
         await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
+        await settle(pilot)
 
     return drive
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until nothing on the screen changes any more: on a busy machine the last lines come late."""
+    same, before = 0, ""
+    for _ in range(80):
+        await pilot.pause(0.05)
+        now = screen_text(pilot.app)
+        same, before = (same + 1 if now == before else 0), now
+        if same >= 6:
+            return
+    raise AssertionError("the screen never came to rest")
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])

@@ -186,6 +186,13 @@ class TableLevel(Level):
         side = self.size.width >= _SIDE_WIDTH
         self.set_class(side, "-side")
         self.set_class(not side and self.size.height < _BELOW_HEIGHT, "-alone")
+        # The first rows may come before the first size.
+        self._draw_preview(self._table.cursor_row)
+
+    def _draw_preview(self, row: Any | None) -> None:
+        """Describe *row*, where there is room for it beside or below the table."""
+        if row is not None and self.facts is not None and not self.has_class("-alone"):
+            self._preview.set_lines(self.listing.describe(row, self.facts))
 
     def change_mode(self, mode: int) -> None:
         """List another way; the table is replaced, its filter stays."""
@@ -239,8 +246,8 @@ class TableLevel(Level):
 
     def on_line_table_highlighted(self, message: LineTable.Highlighted) -> None:
         message.stop()
-        if message.table is self._table and self.facts is not None and not self.has_class("-alone"):
-            self._preview.set_lines(self.listing.describe(message.row, self.facts))
+        if message.table is self._table:
+            self._draw_preview(message.row)
 
     def on_line_table_rearranged(self, message: LineTable.Rearranged) -> None:
         if message.table is self._table and self._table.cursor_row is None:

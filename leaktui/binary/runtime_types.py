@@ -15,7 +15,9 @@ _TYPE = struct.Struct("<QQIBBBBQQii")
 _STRING_OFFSET = 40
 _STRUCT_TAIL = struct.Struct("<QQQQ")
 _FIELD = struct.Struct("<QQQ")
-_KIND_STRUCT = 25
+KIND_MAP, KIND_STRUCT = 21, 25
+"""internal/abi.Kind."""
+
 _KIND_MASK = 0x1F
 _EXTRA_STAR = 1 << 1
 _FIELDS_LIMIT = 1024
@@ -62,6 +64,15 @@ class RuntimeTypes:
                 return layout
         return None
 
+    def has_kind(self, name: str, kind: int) -> bool:
+        """Whether there is a type that reflect would call *name*, of that internal/abi.Kind."""
+        for start in self._iter_named(name):
+            if start + _TYPE.size <= len(self._data):
+                fields = _TYPE.unpack_from(self._data, start)
+                if fields[6] & _KIND_MASK == kind and self._type_name(start, fields[3]) == name:
+                    return True
+        return False
+
     def _iter_named(self, name: str) -> Iterator[int]:
         """Offsets in the data where a type descriptor called *name* may begin."""
         data = self._data
@@ -87,7 +98,7 @@ class RuntimeTypes:
         size, pointers, _hash, flags, _align, _field_align, kind, _equal, _gc, _name, _pointer_to = (
             _TYPE.unpack_from(data, start)
         )
-        if kind & _KIND_MASK != _KIND_STRUCT or pointers > size or size > _SIZE_LIMIT:
+        if kind & _KIND_MASK != KIND_STRUCT or pointers > size or size > _SIZE_LIMIT:
             return None
         if self._type_name(start, flags) != name:
             return None

@@ -15,12 +15,12 @@ from pathlib import Path
 from leaktui.binary.executable import Executable
 from leaktui.engines.memory.allgs import find_allgs
 from leaktui.engines.memory.goroutines import GoroutineReader, Seen, Tally
-from leaktui.engines.memory.reader import ProcessMemory
+from leaktui.engines.memory.reader import CachedMemory, ProcessMemory
 from leaktui.engines.memory.runtime_layout import find_runtime_layout
 from leaktui.engines.memory.unwind import Unwinder
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.protocol import Fact, GoroutinesSeen, GroupsSeen, Request, Want
-from leaktui.errors import EngineUnavailable, LeaktuiError, TargetGone
+from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError, TargetGone
 from leaktui.model.capability import Capability, Impact
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import GoroutineGroup, Labels
@@ -42,6 +42,7 @@ class MemoryEngine:
         self._memory: ProcessMemory | None = None
         self._executable: Executable | None = None
         self._reader: GoroutineReader | None = None
+        self._same_clock = True
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self.last = Tally()
@@ -83,7 +84,7 @@ class MemoryEngine:
             if cancel.is_set():
                 return
             self.last = tally
-            now = time.monotonic_ns()
+            now = time.monotonic_ns() if self._same_clock else 0
             facts: list[Fact] = []
             if Want.GROUPS in request.wants:
                 facts.append(GroupsSeen(group_seen(reader, seen, now)))
@@ -116,10 +117,16 @@ class MemoryEngine:
                     remedy="use its pprof endpoint",
                 )
             layout = find_runtime_layout(executable, memory, bias)
-            allgs = find_allgs(executable, memory, layout)
+            allgs = find_allgs(executable, CachedMemory(memory), layout)
             reader = GoroutineReader(memory, layout, Unwinder(executable, bias), allgs)
             _check(reader, self._closed)
             read_live_stat(pid, stat.started_ticks)
+        except DecodeError as error:
+            self._detach()
+            raise EngineUnavailable(
+                f"{error.args[0]} (self-check: reading the runtime)",
+                remedy=error.remedy or "use its pprof endpoint",
+            ) from None
         except OSError:
             self._detach()
             raise TargetGone(f"process {pid} exited while it was looked at") from None
@@ -127,6 +134,7 @@ class MemoryEngine:
             self._detach()
             raise
         self._started_ticks = stat.started_ticks
+        self._same_clock = _has_our_clock(pid)
         self._reader = reader
         return reader
 
@@ -141,6 +149,14 @@ class MemoryEngine:
 
     def _unusable(self, reason: str, remedy: str) -> Capability:
         return Capability(self.name, usable=False, impact=Impact.NONE, reason=reason, remedy=remedy)
+
+
+def _has_our_clock(pid: int) -> bool:
+    """Whether CLOCK_MONOTONIC is the same for *pid* as for us: not so in a time namespace of its own."""
+    try:
+        return Path(f"/proc/{pid}/ns/time").readlink() == Path("/proc/self/ns/time").readlink()
+    except OSError:
+        return True  # a kernel without time namespaces
 
 
 def _check(reader: GoroutineReader, cancel: threading.Event) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import SCAN_BIT, is_plausible, read_allgs
@@ -16,7 +17,7 @@ from leaktui.engines.memory.labels import read_labels
 from leaktui.engines.memory.reader import MemoryReader
 from leaktui.engines.memory.runtime_layout import GState, RuntimeLayout
 from leaktui.engines.memory.unwind import End, Trace, Unwinder
-from leaktui.errors import DecodeError, TargetGone
+from leaktui.errors import DecodeError
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, Labels
 
@@ -55,6 +56,15 @@ _SOMETIMES = frozenset(("runtime.runfinq", "runtime.runFinalizers", "runtime.run
 _TORN = Trace((), End.TORN)
 
 
+class _Owner(Enum):
+    """Whose a goroutine is, by the function it began with."""
+
+    PROGRAM = "program"
+    RUNTIME = "runtime"
+    EITHER = "either"
+    """The runtime's, until it runs code of the program."""
+
+
 class Seen(NamedTuple):
     """A goroutine. Where `trace` is torn, the goroutine was moving or running."""
 
@@ -63,8 +73,7 @@ class Seen(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The status without the collector's bit."""
-        return self.state.status & ~SCAN_BIT
+        return self.state.status
 
 
 class Tally:
@@ -87,7 +96,7 @@ class GoroutineReader:
         self._layout = layout
         self._unwinder = unwinder
         self._allgs = allgs
-        self._systems: dict[int, bool] = {}
+        self._owners: dict[int, _Owner] = {}
         self._creators: dict[int, Frame | None] = {}
         self._labels: dict[int, Labels] = {}
         self._entries: dict[int, Stack] = {}
@@ -110,13 +119,19 @@ class GoroutineReader:
     # --- reading ---
 
     def _read_batch(self, addresses: Sequence[int], tally: Tally) -> Iterator[Seen]:
-        before = self._read_states(addresses)
-        wanted = [(address, state) for address, state in before.items() if self._shows(state)]
-        traces = [self._read_trace(state) for _, state in wanted]
-        after = self._read_states([address for address, _ in wanted])
-        for (address, state), trace in zip(wanted, traces, strict=True):
+        wanted: list[tuple[int, bytes, GState]] = []
+        for address, raw in self._read_raw(addresses).items():
+            state = self._decode(raw)
+            if self._shows(state):
+                wanted.append((address, raw, state))
+        traces = [self._read_trace(state) for _, _, state in wanted]
+        after = self._read_raw([address for address, _, _ in wanted])
+        for (address, raw, state), trace in zip(wanted, traces, strict=True):
             seen = Seen(state, trace)
-            if trace.end is End.TORN or after.get(address) != state:
+            now = after.get(address)
+            # The bytes we do not decode may change while it is parked.
+            moved = now != raw and (now is None or self._decode(now) != state)
+            if moved or trace.end is End.TORN:
                 again = self._read_again(address, tally)
                 if again is None:
                     continue
@@ -131,37 +146,40 @@ class GoroutineReader:
 
     def _read_again(self, address: int, tally: Tally) -> Seen | None:
         """The goroutine at *address* read by itself; None when it is gone."""
-        last: GState | None = None
+        tally.retried += 1
+        last: Seen | None = None
         for _ in range(_TRIES):
-            state = self._read_states([address]).get(address)
+            raw = self._read_raw([address]).get(address)
+            state = None if raw is None else self._decode(raw)
             if state is None or not self._shows(state):
                 return None
-            last = state
             trace = self._read_trace(state)
-            if trace.end is not End.TORN and self._read_states([address]).get(address) == state:
-                tally.retried += 1
-                return Seen(state, trace)
-        return None if last is None else Seen(last, Trace((), End.TORN))
+            if trace.end is not End.TORN:
+                now = self._read_raw([address]).get(address)
+                if now is not None and self._decode(now) == state:
+                    return Seen(state, trace)
+            last = Seen(state, _TORN)
+        return last
 
-    def _read_states(self, addresses: Sequence[int]) -> dict[int, GState]:
-        """The g's at *addresses* (ascending) that can be read, with the collector's bit cleared."""
-        size, decode = self._layout.g.size, self._layout.g.decode
-        found: dict[int, GState] = {}
+    def _decode(self, raw: bytes) -> GState:
+        """The g with the collector's bit cleared."""
+        state = self._layout.g.decode(raw)
+        return state._replace(status=state.status & ~SCAN_BIT) if state.status & SCAN_BIT else state
+
+    def _read_raw(self, addresses: Sequence[int]) -> dict[int, bytes]:
+        """The bytes of the g's at *addresses* (ascending) that can be read."""
+        size = self._layout.g.size
+        found: dict[int, bytes] = {}
         for start, end, members in _iter_ranges(addresses, size):
             try:
                 data = self._memory.read(start, end - start)
-            except TargetGone:
-                raise
             except DecodeError:
                 if len(members) > 1:
                     for address in members:
-                        found.update(self._read_states([address]))
+                        found.update(self._read_raw([address]))
                 continue
             for address in members:
-                state = decode(data, address - start)
-                if state.status & SCAN_BIT:
-                    state = state._replace(status=state.status & ~SCAN_BIT)
-                found[address] = state
+                found[address] = data[address - start : address - start + size]
         return found
 
     def _read_trace(self, state: GState) -> Trace:
@@ -175,11 +193,9 @@ class GoroutineReader:
             return _TORN
         try:
             data = self._memory.read(sp, size if size <= STACK_LIMIT else STACK_LIMIT)
-        except TargetGone:
-            raise
         except DecodeError:
             return _TORN
-        trace = self._unwinder.unwind(pc, data, in_syscall=in_syscall)
+        trace = self._unwinder.unwind(pc, data, in_syscall=in_syscall, whole=size <= STACK_LIMIT)
         if trace.entry != state.start_pc and trace.entry and state.start_pc:
             return _TORN  # the outermost call is not the function it was started with
         return trace
@@ -187,20 +203,29 @@ class GoroutineReader:
     # --- what a dump shows ---
 
     def _shows(self, state: GState) -> bool:
-        if state.status not in _STATUS_WORDS or not is_plausible(state):
-            return False
-        system = self._systems.get(state.start_pc)
-        if system is None:
-            name = self._unwinder.function_name(state.start_pc)
-            system = name.startswith("runtime.") and name not in _USERS and name not in _SOMETIMES
-            self._systems[state.start_pc] = system
-        return not system
+        return (
+            state.status in _STATUS_WORDS
+            and is_plausible(state)
+            and self._owner(state.start_pc) is not _Owner.RUNTIME
+        )
 
     def _hides(self, seen: Seen) -> bool:
         """Whether the goroutine runs finalizers or cleanups and just waits for more of them."""
-        if self._unwinder.function_name(seen.state.start_pc) not in _SOMETIMES:
+        if self._owner(seen.state.start_pc) is not _Owner.EITHER:
             return False
         return all(frame.function.startswith("runtime.") for frame in seen.trace.stack)
+
+    def _owner(self, start_pc: int) -> _Owner:
+        owner = self._owners.get(start_pc)
+        if owner is None:
+            name = self._unwinder.function_name(start_pc)
+            if name in _SOMETIMES:
+                owner = _Owner.EITHER
+            else:
+                mine = name.startswith("runtime.") and name not in _USERS
+                owner = _Owner.RUNTIME if mine else _Owner.PROGRAM
+            self._owners[start_pc] = owner
+        return owner
 
     # --- facts ---
 
@@ -223,11 +248,11 @@ class GoroutineReader:
     def labels(self, seen: Seen) -> Labels:
         """Its pprof labels, where they are kept in a form we read."""
         address = seen.state.labels
-        if not address or not self._layout.label_sets:
+        if not address:
             return ()
         labels = self._labels.get(address)
         if labels is None:
-            labels = self._labels[address] = read_labels(self._memory, address)
+            labels = self._labels[address] = read_labels(self._memory, address, self._layout.labels)
         return labels
 
     def stack(self, seen: Seen) -> Stack:

@@ -132,13 +132,10 @@ def explain_refusal(pid: int, error: OSError) -> TargetError:
     reason = target_error(pid, error)
     if not isinstance(reason, TargetForbidden) or error.errno not in (errno.EACCES, errno.EPERM):
         return reason
-    try:
-        owner = Path(f"/proc/{pid}").stat().st_uid
-    except OSError:
+    user = os.geteuid()
+    if user not in (0, _owner_of(pid)):
         return reason
-    if owner != os.geteuid() and os.geteuid() != 0:
-        return reason
-    if os.geteuid() == 0:
+    if user == 0:
         return TargetForbidden(
             f"the kernel refuses to let root read the memory of process {pid}",
             remedy="give leaktui the capability SYS_PTRACE (docker run --cap-add=SYS_PTRACE)",
@@ -158,6 +155,14 @@ def explain_refusal(pid: int, error: OSError) -> TargetError:
         f"process {pid} does not let its memory be read (it has capabilities, or is not dumpable)",
         remedy="run leaktui as root with sudo",
     )
+
+
+def _owner_of(pid: int) -> int | None:
+    """The user whose process it is."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 def _yama_scope() -> int:

@@ -12,7 +12,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from leaktui.binary.executable import Executable
-from leaktui.binary.runtime_types import RuntimeTypes, StructLayout
+from leaktui.binary.runtime_types import KIND_MAP, RuntimeTypes, StructLayout
+from leaktui.engines.memory.labels import LabelForm
 from leaktui.engines.memory.reader import READ_LIMIT, MemoryReader
 from leaktui.errors import DecodeError, EngineUnavailable
 from leaktui.text import printable
@@ -111,8 +112,7 @@ class RuntimeLayout:
     data: tuple[int, int]
     g: GLayout
     wait_reasons: tuple[str, ...]
-    label_sets: bool
-    """Whether runtime/pprof keeps labels in a slice (Go 1.24 on) and not in a map."""
+    labels: LabelForm
 
 
 def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int) -> RuntimeLayout:
@@ -146,7 +146,7 @@ def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int)
         data=(min(variables), max(variables)),
         g=GLayout(g, gobuf),
         wait_reasons=_find_wait_reasons(executable, memory, bias, words),
-        label_sets=_has_label_sets(types),
+        labels=_find_label_form(types),
     )
 
 
@@ -167,10 +167,16 @@ def _read_types(
     return RuntimeTypes(memory.read(start, size), start)
 
 
-def _has_label_sets(types: RuntimeTypes) -> bool:
-    """Whether pprof.labelMap is a struct around one slice: a map up to Go 1.23 (runtime/pprof/label.go)."""
+def _find_label_form(types: RuntimeTypes) -> LabelForm:
+    """What pprof.labelMap is (runtime/pprof/label.go); there are no labels where it is not linked in."""
     layout = types.find_struct("pprof.labelMap")
-    return layout is not None and layout.size == 24 and len(layout.fields) == 1
+    if layout is not None and layout.size == 24 and len(layout.fields) == 1:
+        return LabelForm.SLICE
+    # The maps of Go 1.24 and later (internal/runtime/maps) are not those read_labels knows.
+    newer = types.find_struct("maps.Map", "internal/runtime/maps") is not None
+    if types.has_kind("pprof.labelMap", KIND_MAP) and not newer:
+        return LabelForm.MAP
+    return LabelForm.NONE
 
 
 def _find_wait_reasons(

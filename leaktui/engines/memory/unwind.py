@@ -23,13 +23,15 @@ from leaktui.model.frame import Frame, Stack
 from leaktui.text import printable
 from leaktui.wire.runtime_frames import hide_runtime_frames, is_runtime_function
 
-DEPTH_LIMIT = 4096
-"""Machine frames read of one stack."""
+DEPTH_LIMIT = 512
+"""Machine frames read of one stack, from the innermost on; Go prints 100 calls of a deep one."""
 
-_TOP_FRAME, _WRITES_SP = 1, 2  # internal/abi.FuncFlagTopFrame, FuncFlagSPWrite
+_TOP_FRAME, _WRITES_SP, _ASSEMBLY = 1, 2, 4  # internal/abi.FuncFlagTopFrame, FuncFlagSPWrite, FuncFlagAsm
+_CALL, _CALL_SIZE = 0xE8, 5
 _SHAPES_LIMIT = 8
 _SHAPES_CACHED = 1 << 14
 _STACKS_CACHED = 1 << 16
+_ADDRESSES_CACHED = 1 << 21
 
 # Functions a signal handler makes it seem were called: their caller did not stop at a call.
 _INJECTED = frozenset(("runtime.sigpanic", "runtime.asyncPreempt", "runtime.debugCallV2"))
@@ -67,6 +69,8 @@ class _Step(NamedTuple):
     top: bool
     cut: bool
     wrapper: bool
+    calls: int
+    """Entry address of the function called just before the instruction; 0 for one only known at run time."""
 
 
 _TORN = Trace((), End.TORN)
@@ -84,11 +88,14 @@ class Unwinder:
         self._traces: dict[tuple[int, int, bool, tuple[int, ...]], Trace] = {}
         self._shapes: dict[tuple[int, int], list[struct.Struct]] = {}
         self._stacks: dict[Stack, Stack] = {}
+        self._cached = 0
+        """Return addresses in `_traces`: what the caches cost is in proportion to it."""
 
-    def unwind(self, pc: int, data: bytes, *, in_syscall: bool = False) -> Trace:
+    def unwind(self, pc: int, data: bytes, *, in_syscall: bool = False, whole: bool = True) -> Trace:
         """The calls of a goroutine stopped at *pc*; *data* is its stack from the stack pointer up.
 
-        *in_syscall* says that the registers are those entersyscall saved.
+        *in_syscall* says that the registers are those entersyscall saved; *whole* that *data* goes on to
+        the stack's outer end.
         """
         size = len(data)
         shapes = self._shapes.get((pc, size))
@@ -97,7 +104,7 @@ class Unwinder:
                 known = self._traces.get((pc, size, in_syscall, shape.unpack_from(data)))
                 if known is not None:
                     return known
-        return self._walk(pc, data, in_syscall)
+        return self._walk(pc, data, in_syscall, whole)
 
     def entry_frames(self, entry: int) -> Stack:
         """A stack of one frame for a goroutine of which only the function it began with is known."""
@@ -129,7 +136,7 @@ class Unwinder:
 
     # --- walking ---
 
-    def _walk(self, pc: int, data: bytes, in_syscall: bool) -> Trace:
+    def _walk(self, pc: int, data: bytes, in_syscall: bool, whole: bool) -> Trace:
         first, offset, last = pc, 0, len(data) - 8
         pcs, places = [pc], []
         innermost = True
@@ -148,10 +155,16 @@ class Unwinder:
                 break
             innermost = False
             offset += step.delta
-            if step.delta < 0 or offset > last:
+            if step.delta < 0 or (whole and offset > last):
                 return _TORN
+            if offset > last:
+                end = End.CUT
+                break
             places.append(offset)
             (pc,) = struct.unpack_from("<Q", data, offset)
+            caller = self._step(pc)
+            if caller is None or (caller.calls not in (0, step.entry) and step.name not in _INJECTED):
+                return _TORN
             pcs.append(pc)
             offset += 8
         trace = self._trace(pcs, end)
@@ -166,10 +179,16 @@ class Unwinder:
             codes.append(f"{place - end}xQ" if place > end else "Q")
             end = place + 8
         shape = struct.Struct("".join(codes))
-        if len(self._shapes) >= _SHAPES_CACHED or len(self._traces) >= _STACKS_CACHED:
+        self._cached += len(pcs)
+        if (
+            len(self._shapes) >= _SHAPES_CACHED
+            or len(self._traces) >= _STACKS_CACHED
+            or self._cached > _ADDRESSES_CACHED
+        ):
             self._shapes.clear()
             self._traces.clear()
             self._stacks.clear()
+            self._cached = 0
         shapes = self._shapes.setdefault((pc, len(data)), [])
         if all(known.format != shape.format for known in shapes):
             if len(shapes) >= _SHAPES_LIMIT:
@@ -208,7 +227,26 @@ class Unwinder:
             top=bool(info.flags & _TOP_FRAME),
             cut=not info.stack_values or bool(info.flags & _WRITES_SP and name != _BOTH_STACKS),
             wrapper=table.is_wrapper(info.func_id),
+            calls=self._called_before(address),
         )
+
+    def _called_before(self, address: int) -> int:
+        """Entry address of the function that a CALL with a constant target before *address* calls, else 0.
+
+        Assembly may go on to another function by a jump, which then is the one that returns here.
+        """
+        table = self._table
+        try:
+            code = self._executable.image.read(address - _CALL_SIZE, _CALL_SIZE)
+        except DecodeError:
+            return 0
+        if code[0] != _CALL:
+            return 0
+        target = address + int.from_bytes(code[1:], "little", signed=True)
+        index = table.index_at(target)
+        if index is None or table.entry(index) != target or table.info(index).flags & _ASSEMBLY:
+            return 0
+        return target + self._bias
 
     # --- frames ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import platform
 import pty
 import signal
 import stat
@@ -20,6 +21,7 @@ import pytest
 
 from tests.command_line import command, environment, run, run_shell
 from tests.conftest import TargetFactory
+from tests.go_expected import expected
 from tests.go_target import GoTarget
 from tests.go_toolchain import Toolchain
 from tests.pprof_impostor import HEAD, Write, impostor, send_index
@@ -120,6 +122,22 @@ def test_a_program_without_pprof_linked(target_factory: TargetFactory) -> None:
     with target_factory("earlyreturn", tags="nopprof", pprof=False) as target:
         sentence = run("diagnose", "--pid", str(target.pid)).sentence
     assert "does not link net/http/pprof" in sentence and 'import _ "net/http/pprof"' in sentence
+    assert "--memory" in sentence
+
+
+@pytest.mark.go
+@pytest.mark.root
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the memory engine reads amd64 only")
+def test_goroutines_from_memory_need_no_pprof(target_factory: TargetFactory) -> None:
+    truth = expected("workerpool")
+    assert truth is not None
+    with target_factory("workerpool", stripped=True, tags="nopprof", pprof=False) as target:
+        done = run("diagnose", "--pid", str(target.pid), "--memory", "--json", "--seconds", "30")
+    diagnosis = json.loads(done.out)
+    assert (done.status, diagnosis["verdict"], diagnosis["target_pause_ms"]) == (1, "leak", 0)
+    first = diagnosis["suspects"][0]
+    assert truth.matches(first["function"], first["file"], first["line"])
+    assert {item["source"] for item in first["evidence"]} == {"memory"}
 
 
 @pytest.mark.go

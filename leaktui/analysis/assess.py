@@ -8,7 +8,7 @@ less is `undecided`, and what was missing is named. One cause is one suspect: wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaktui.analysis.bodies import KnownOwner, list_bodies
 from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
@@ -143,7 +143,17 @@ def _suspects(
             notes.append(
                 f"{tally.busy} bodies opened in {tally.attribution.frame.function} are in use and not counted"
             )
-    return findings, notes
+    return [_named_source(finding, snapshots[-1].groups_from) for finding in findings], notes
+
+
+def _named_source(finding: Finding, groups_from: str) -> Finding:
+    """*finding* with what was seen of goroutines laid to the source that saw it."""
+    if groups_from == "pprof" or finding.kind is LeakKind.HEAP:
+        return finding
+    evidence = tuple(
+        replace(item, source=groups_from) if item.source == "pprof" else item for item in finding.evidence
+    )
+    return replace(finding, evidence=evidence)
 
 
 def _accepted_or_dialled(snapshots: Sequence[Snapshot]) -> str:

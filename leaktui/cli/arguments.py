@@ -164,6 +164,11 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
     )
+    group.add_argument(
+        "--memory",
+        action="store_true",
+        help="read its goroutines from its memory instead of pprof: needs no endpoint and stops nothing",
+    )
     _add_credentials(parser)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from leaktui.cli.credentials import Credentials
 from leaktui.engines.lock import TargetLock
+from leaktui.engines.memory import MemoryEngine
 from leaktui.engines.pprof import PprofEngine
 from leaktui.engines.proc import ProcEngine, read_target
 from leaktui.engines.proc_program import open_program
@@ -63,10 +64,13 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
         )
     target = Target(pid=None, url=url) if pid is None else read_target(pid)
     # Before the lock: a URL that is none is refused here.
-    engines: list[Engine] = [
-        ProcEngine(pid),
-        PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)),
-    ]
+    engines: list[Engine] = [ProcEngine(pid)]
+    if getattr(options, "memory", False):
+        if url is not None:
+            raise UsageError("--memory and --url exclude each other", remedy="give --pid with --memory")
+        engines.append(MemoryEngine(pid))
+    else:
+        engines.append(PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)))
     selection = Selection(target, engines)
     if pid is not None:
         selection.resources.enter_context(TargetLock(pid))
@@ -86,7 +90,11 @@ def require_answers(capabilities: Sequence[Capability]) -> None:
         return
     for item in reversed(capabilities):
         if not item.usable:
-            raise EngineUnavailable(item.reason, remedy=item.remedy)
+            remedy = item.remedy
+            if item.engine == PprofEngine.name and remedy and capabilities[0].usable:
+                # /proc works, so the process is here, and its memory may be ours to read.
+                remedy += "; or give --memory to read its goroutines without pprof"
+            raise EngineUnavailable(item.reason, remedy=remedy)
     raise EngineUnavailable("nothing here can name a line", remedy="see `leaktui doctor` for what would")
 
 

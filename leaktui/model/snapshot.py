@@ -17,7 +17,7 @@ class Snapshot:
     """The newest fact of each kind; None means no source has delivered it yet.
 
     `time` is seconds on a monotonic clock, comparable within a session; `*_time` say when that part
-    was seen (the parts arrive at different rates).
+    was seen (the parts arrive at different rates), `groups_from` names the source of the goroutines.
     """
 
     time: float
@@ -29,6 +29,7 @@ class Snapshot:
     fds_time: float = 0.0
     groups: tuple[GoroutineGroup, ...] | None = None
     groups_time: float = 0.0
+    groups_from: str = "pprof"
     goroutines: tuple[Goroutine, ...] | None = None
     goroutines_time: float = 0.0
     leaked_groups: tuple[GoroutineGroup, ...] | None = None

@@ -225,7 +225,7 @@ class Session:
         with self._lock:
             if self._closed:
                 return
-            snapshot = _with_fact(self._snapshot, fact, now)
+            snapshot = _with_fact(self._snapshot, fact, now, engine.name)
             source = _source_after(engine, fact, snapshot, self._source(engine.name))
             snapshot = _with_source(snapshot, source)
             self._snapshot = snapshot
@@ -270,14 +270,14 @@ def _with_source(snapshot: Snapshot, source: Source) -> Snapshot:
     return replace(snapshot, sources=sources)
 
 
-def _with_fact(snapshot: Snapshot, fact: Fact, now: float) -> Snapshot:
-    """*snapshot* with *fact* folded in."""
+def _with_fact(snapshot: Snapshot, fact: Fact, now: float, source: str) -> Snapshot:
+    """*snapshot* with *fact*, which *source* delivered, folded in."""
     if isinstance(fact, ProcessSeen):
         return replace(snapshot, time=now, process=fact.stat, process_time=now)
     if isinstance(fact, FdsSeen):
         return replace(snapshot, time=now, fds=fact.fds, fds_time=now)
     if isinstance(fact, GroupsSeen):
-        return replace(snapshot, time=now, groups=fact.groups, groups_time=now)
+        return replace(snapshot, time=now, groups=fact.groups, groups_time=now, groups_from=source)
     if isinstance(fact, GoroutinesSeen):
         return replace(snapshot, time=now, goroutines=fact.goroutines, goroutines_time=now)
     if isinstance(fact, LeakedSeen):

@@ -1,7 +1,7 @@
 """Finding and reading a frame's source file on this machine.
 
-Law: the path comes from the target's binary, so it is only ever opened for reading, as a regular file of
-bounded size. Paths as `-trimpath` leaves them (`example.com/app/user.go`) are looked for beside the module.
+Law: the path comes from the target's binary, so what it leads to is read through `source_text` alone.
+Paths as `-trimpath` leaves them (`example.com/app/user.go`) are looked for beside the module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_LARGEST_FILE = 4 * 1024 * 1024
+from leaktui.source_text import read_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,10 @@ class SourceFinder:
     def read(self, file: str, module: str = "") -> SourceFile | None:
         """The lines of *file*, None when it is not here, not a text, or too large."""
         path = self.find(file, module)
-        if path is None:
+        found = read_source(str(path.absolute())) if path is not None else None
+        if path is None or found is None or "\0" in found[0]:
             return None
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            with os.fdopen(descriptor, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    return None
-                content = stream.read(_LARGEST_FILE + 1)
-        except OSError:
-            return None
-        if len(content) > _LARGEST_FILE or b"\0" in content:
-            return None
-        return SourceFile(path, tuple(content.decode("utf-8", "replace").split("\n")))
+        return SourceFile(path, tuple(found[0].split("\n")))
 
     def _iter_candidates(self, file: str, module: str) -> Iterator[Path]:
         for source, destination in self._roots:

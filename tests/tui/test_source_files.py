@@ -62,12 +62,14 @@ def test_devices_pipes_and_directories_are_not_read(tmp_path: Path) -> None:
     assert finder.read("/tmp/\0.go") is None
 
 
-def test_large_and_binary_files_are_not_shown(tmp_path: Path) -> None:
-    (tmp_path / "large.go").write_bytes(b"//" * (3 * 1024 * 1024))
+def test_large_and_binary_files_and_links_to_others_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "large.go").write_bytes(b"//" * (5 * 1024 * 1024))
     (tmp_path / "binary.go").write_bytes(b"package a\0")
+    (tmp_path / "link.go").symlink_to("/etc/passwd")
     finder = SourceFinder()
     assert finder.read(str(tmp_path / "large.go")) is None
     assert finder.read(str(tmp_path / "binary.go")) is None
+    assert finder.read(str(tmp_path / "link.go")) is None
 
 
 def test_the_marked_line(tree: Path) -> None:

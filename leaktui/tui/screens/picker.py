@@ -31,7 +31,7 @@ _REFRESH_SECONDS = 3.0
 
 
 def _name(process: GoProcess) -> str:
-    return process.module or process.exe.rpartition("/")[2] or process.command
+    return process.exe.rpartition("/")[2] or process.command
 
 
 def _address(url: str) -> str:
@@ -42,7 +42,8 @@ def _address(url: str) -> str:
 COLUMNS: tuple[Column[GoProcess], ...] = (
     Column("pid", lambda row: (str(row.pid), "strong"), lambda row: row.pid, 8, align="right"),
     name_column("user", lambda row: row.user, 8, rank=2),
-    name_column("program", _name, 16, 3, cut="start"),
+    name_column("program", _name, 12, 2),
+    name_column("module", lambda row: row.module, 14, 3, rank=2, tone="muted", cut="start"),
     name_column("Go", lambda row: row.go_version.removeprefix("go"), 7, rank=1),
     number_column("age", lambda row: row.age_seconds, format_duration, 7),
     number_column("RSS", lambda row: row.rss_bytes, format_bytes, 8),
@@ -137,8 +138,8 @@ class PickerScreen(Screen[None]):
             count = self._listed.unreadable
             what = "1 process" if count == 1 else f"{count} processes"
             return (
-                (f" {what} of other users could not be read", "warning"),
-                ("  → run it as root", "muted"),
+                (f" {what} could not be read", "warning"),
+                (": another user's (run it as root), or another container's", "muted"),
             )
         return ((" pprof: where the process serves /debug/pprof, if it does", "muted"),)
 

@@ -21,6 +21,9 @@ from leaktui.model.profile import AllocSite, HeapProfile
 from leaktui.model.snapshot import Snapshot
 
 _LEAST_SAMPLES = 4
+_NET_SHARE = 0.5
+"""The whole live heap must gain at least this share of what an owner gains."""
+
 _NOISE = 4.0
 """How many standard deviations of the sampling noise a gain must exceed."""
 _DEFAULT_RATE = 512 * 1024
@@ -123,6 +126,7 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
     series = series_by_key(samples)
     freed_before = _freed_bytes(observed[0][1].sites, owner_of)
     total_gain = max(1.0, sum(max(0.0, points[-1][1] - points[0][1]) for points in series.values()))
+    net_gain = _live_bytes(observed[-1][1]) - _live_bytes(observed[0][1])
     found = []
     for owner, points in series.items():
         slope = rises(points, least_gain=_LEAST_SAMPLES * rate)
@@ -132,7 +136,8 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
         top = owners[sites[0].stack]
         gain = points[-1][1] - points[0][1]
         freed = sum(site.alloc_bytes - site.inuse_bytes for site in sites) - freed_before.get(owner, 0)
-        if gain < _NOISE * _sampling_noise(sites, freed, rate):
+        # What takes the place of something else leaves the whole as it was: a ring refilled at another line.
+        if gain < _NOISE * _sampling_noise(sites, freed, rate) or net_gain < _NET_SHARE * gain:
             continue
         found.append(
             RisingSite(
@@ -150,6 +155,10 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
         )
     found.sort(key=lambda item: -item.gain_bytes)
     return found
+
+
+def _live_bytes(profile: HeapProfile) -> int:
+    return sum(site.inuse_bytes for site in profile.sites)
 
 
 def _freed_bytes(

@@ -43,6 +43,16 @@ def test_a_ring_that_turns_over_is_chance_not_growth() -> None:
     assert accused <= 3
 
 
+def test_what_takes_the_place_of_something_else_is_no_growth() -> None:
+    first = frames("main.newRing:40", "main.main:3")
+
+    def refilled(second: int) -> list[AllocSite]:
+        new = min(16, second) * MB
+        return [AllocSite(CACHE, 99, new, 64, new), AllocSite(first, 64, 16 * MB, 64, 16 * MB - new)]
+
+    assert rising(refilled, 14) == []
+
+
 def test_a_leak_beside_much_turnover_is_still_seen() -> None:
     def leak(second: int) -> list[AllocSite]:
         live = 16 * MB + second * MB

@@ -101,12 +101,6 @@ def _suspects(
     notes: list[str] = []
     goroutines = goroutine_suspects(rising_groups(snapshots, traces, program), program)
     body_findings = list(bodies.findings)
-    # A caller stuck for ever with the body in its hands is the cause; its body is a consequence.
-    stuck = {finding.function for finding in goroutines}
-    for finding in list(body_findings):
-        entry = finding.stack[-1].function if finding.stack else ""
-        if entry in stuck and finding.confidence is Confidence.POSSIBLE and not finding.location:
-            body_findings.remove(finding)
     blamed = {frame.function for finding in body_findings for frame in finding.stack[:1]}
     body_growth = sum(finding.growth_per_minute or 0.0 for finding in body_findings)
     openers = tally_openers(traces, program)
@@ -234,23 +228,12 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
 def _verdict(suspects: Sequence[Finding], missing: Sequence[str], watch: Watch) -> Verdict:
     if any(item.confidence is not Confidence.POSSIBLE for item in suspects):
         return Verdict.LEAK
-    if any(_grows_for_certain(item) for item in suspects):
+    if any(item.surely_grows for item in suspects):
         return Verdict.LEAK
     long_enough = watch.elapsed_seconds >= min(CLEAN_SECONDS, watch.deadline_seconds * 0.95)
     if suspects or missing or watch.probing or watch.tracing or not long_enough:
         return Verdict.UNDECIDED
     return Verdict.CLEAN
-
-
-def _grows_for_certain(finding: Finding) -> bool:
-    """Whether it surely leaks, although the line is not sure."""
-    if finding.kind is LeakKind.HTTP_BODY:
-        return finding.growth_per_minute is not None and finding.count >= 8
-    return (
-        finding.kind is LeakKind.FD
-        and bool(finding.evidence)
-        and "kind socket" not in finding.evidence[0].text
-    )
 
 
 def _settled(

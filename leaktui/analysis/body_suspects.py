@@ -15,7 +15,7 @@ from leaktui.analysis.growth import rises, theil_sen
 from leaktui.analysis.handoffs import JudgedHandoff, OwnerTally, judge_handoffs, tally_owners
 from leaktui.analysis.http_frames import waits_for_body
 from leaktui.analysis.program import Program
-from leaktui.analysis.series import Points, captures
+from leaktui.analysis.series import captures
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.frame import Frame
 from leaktui.model.snapshot import Snapshot
@@ -23,6 +23,9 @@ from leaktui.model.trace import TraceSummary
 from leaktui.text import format_duration, format_rate, short_function
 
 LEAST_GAIN = 3
+_CERTAIN = 8
+"""So many bodies, and more all the time, are a leak whoever leaves them."""
+
 _OLD_MINUTES = 2
 _FORGOTTEN = 5
 _CLIENT_CALLS = (
@@ -39,10 +42,8 @@ _CLIENT_CALLS = (
 class BodyTrend:
     """Unattended bodies over time."""
 
-    points: Points
     open: int
     unattended: int
-    reading: int
     rising: bool
     gain: int
     per_minute: float | None
@@ -61,10 +62,8 @@ def body_trend(snapshots: Sequence[Snapshot]) -> BodyTrend | None:
     slope = rises(points, least_gain=LEAST_GAIN)
     trend = slope or theil_sen(points)
     return BodyTrend(
-        points=points,
         open=latest.open,
         unattended=latest.unattended,
-        reading=latest.open - latest.unattended,
         rising=slope is not None,
         gain=round(points[-1][1] - points[0][1]),
         per_minute=trend.per_minute if trend is not None else None,
@@ -191,6 +190,8 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
         count=max(tally.left_open, round(trend.unattended * share)),
         growth_per_minute=per_minute,
         evidence=tuple(evidence),
+        surely_grows=trend.per_minute is not None
+        and max(tally.left_open, trend.unattended * share) >= _CERTAIN,
         advice=_advice(tally),
         candidates=tuple(
             frame
@@ -248,6 +249,7 @@ def _unlocated(trend: BodyTrend, traced: bool, program: Program) -> Finding:
         count=trend.unattended,
         growth_per_minute=trend.per_minute if trend.rising else None,
         evidence=tuple(evidence),
+        surely_grows=trend.rising and trend.unattended >= _CERTAIN,
         advice="Look through the candidates for a path without Close, or watch while the leak is active.",
         candidates=_without(candidates, only),
     )

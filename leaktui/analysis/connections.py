@@ -74,6 +74,7 @@ def find_connection_suspects(
             stack=top.stack if top else (),
             count=round(points[-1][1]),
             growth_per_minute=slope.per_minute,
+            surely_grows=True,
             evidence=tuple(evidence),
             advice="Make one http.Client (and its Transport) and use it for every request; a Transport of its own"
             " keeps its connections until CloseIdleConnections or IdleConnTimeout.",

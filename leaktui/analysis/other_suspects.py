@@ -203,6 +203,8 @@ def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:
         stack=owner.stack,
         count=fds.count,
         growth_per_minute=fds.per_minute,
+        # More sockets may just be more peers.
+        surely_grows=fds.kind is not FdKind.SOCKET,
         evidence=tuple(evidence),
         advice="Close what this call opens on every path: a deferred Close right after the error check.",
         candidates=tuple(tally.owner for tally in rest[:5]),
@@ -218,6 +220,8 @@ def _opened_by_someone(fds: RisingFds, program: Program) -> Finding:
         stack=(),
         count=fds.count,
         growth_per_minute=fds.per_minute,
+        # More sockets may just be more peers.
+        surely_grows=fds.kind is not FdKind.SOCKET,
         evidence=(_fd_growth(fds), Evidence("trace", "no call that leaves them open was seen while tracing")),
         advice="Look through the candidates for a path without Close.",
         candidates=program.call_sites(_OPEN_CALLS),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Finding, Verdict
-from leaktui.model.frame import Frame, Stack
+from leaktui.model.frame import Frame
 from leaktui.model.goroutine import GoroutineGroup
 from leaktui.model.process import FdKind
 from leaktui.model.profile import AllocSite
@@ -80,7 +80,6 @@ class Assessment:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     settled: bool = False
-    hand_off_stacks: tuple[Stack, ...] = ()
 
 
 EMPTY = Assessment(time=0.0, verdict=Verdict.UNDECIDED)

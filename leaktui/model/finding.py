@@ -49,7 +49,8 @@ class Finding:
 
     `location` is the owner's call line (bodies, fds, heap) or the line a goroutine is blocked at;
     None when the kind is known but not the line. `function` is the owner, or a goroutine's entry
-    function. `count` is how many are held now; growth is per minute, None when not measured.
+    function. `surely_grows` says that it leaks without doubt, however unsure the line.
+    `count` is how many are held now; growth is per minute, None when not measured.
     """
 
     kind: LeakKind
@@ -63,6 +64,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     advice: str = ""
     candidates: tuple[Frame, ...] = ()
+    surely_grows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from leaktui.binary.elf import ElfImage
-from leaktui.binary.moduledata import find_module_data
-from leaktui.binary.pclntab import Function, decode_header
+from leaktui.binary.pclntab import Function
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Frame
 
 if TYPE_CHECKING:
     from leaktui.binary.executable import Executable
 
-_TABLE_SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab")
-_TYPES_WORD = 37
-"""moduledata.types counted in words, the same in Go 1.20 to 1.27 (runtime/symtab.go)."""
 _DT_RELA, _DT_RELASZ = 7, 8
 _RELA_SIZE = 24
 
@@ -54,22 +50,10 @@ class ExecutableCode:
     def frames_at(self, pc: int, *, return_address: bool = True) -> tuple[Frame, ...]:
         return self._executable.frames_at(pc, return_address=return_address)
 
-    @cached_property
+    @property
     def types_base(self) -> int | None:
-        for name in _TABLE_SECTIONS:
-            section = self._image.sections.get(name)
-            if section is None or not section.in_file:
-                continue
-            try:
-                header = decode_header(self._image.read_at(section.offset, min(section.size, 128)))
-                module = find_module_data(self._image, section.address, header)
-                if module is None:
-                    return None
-                word = self.read(module.address + 8 * _TYPES_WORD, 8)
-            except DecodeError:
-                return None
-            return int.from_bytes(word, "little") or None
-        return None
+        module = self._executable.module_data
+        return module.types if module is not None else None
 
     def iter_code(self) -> list[tuple[int, bytes]]:
         """The executable segments that have Go code: (address, bytes)."""

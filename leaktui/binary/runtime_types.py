@@ -1,7 +1,7 @@
-"""Struct layouts from the runtime's own type descriptors, which stripped executables have too.
+"""Types from the runtime's own type descriptors, which stripped executables have too.
 
-Law: bytes in, values out. A struct is found by the name its descriptor carries, and believed only if kind,
-size and fields agree with each other (internal/abi/type.go `Type`, `StructType`, `StructField`, `Name`;
+Law: bytes in, values out. A type is found by the name its descriptor carries, or by its address, and believed
+only if kind, size and fields agree with each other (internal/abi/type.go `Type`, `StructType`, `StructField`, `Name`;
 the parts used here are the same in Go 1.21 to 1.27). 64-bit little-endian targets only.
 """
 
@@ -9,28 +9,33 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _TYPE = struct.Struct("<QQIBBBBQQii")
 _STRING_OFFSET = 40
 _STRUCT_TAIL = struct.Struct("<QQQQ")
 _FIELD = struct.Struct("<QQQ")
-KIND_MAP, KIND_STRUCT = 21, 25
+_STRINGS_CACHED = 1 << 14
+KIND_ARRAY, KIND_CHAN, KIND_FUNC, KIND_INTERFACE, KIND_MAP = 17, 18, 19, 20, 21
+KIND_POINTER, KIND_SLICE, KIND_STRING, KIND_STRUCT, KIND_UNSAFE_POINTER = 22, 23, 24, 25, 26
 """internal/abi.Kind."""
+
+_WITH_ELEMENT = frozenset((KIND_ARRAY, KIND_CHAN, KIND_POINTER, KIND_SLICE))
 
 _KIND_MASK = 0x1F
 _EXTRA_STAR = 1 << 1
 _FIELDS_LIMIT = 1024
-_SIZE_LIMIT = 1 << 24
+_SIZE_LIMIT = 1 << 32
 _NAME_LIMIT = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A struct's field: bytes from its start, and the size of the field's type in bytes."""
+    """A struct's field: bytes from its start, the size of its type in bytes, and that type's address."""
 
     offset: int
     size: int
+    type: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,22 @@ class StructLayout:
     fields: Mapping[str, Field]
 
 
+@dataclass(frozen=True, slots=True)
+class TypeInfo:
+    """A type of the target, by the *address* of its descriptor in the process.
+
+    `name` is as reflect spells it (`*http.Request`, `map[string]int`), `kind` an internal/abi.Kind,
+    `size` bytes of a value, `pointer_bytes` the bytes from its start that may hold pointers.
+    """
+
+    address: int
+    name: str
+    kind: int
+    size: int
+    pointer_bytes: int
+    gc_data: int
+
+
 class RuntimeTypes:
     """The type descriptors in *data*, the memory from moduledata.types (at *base*) to etypes.
 
@@ -52,6 +73,65 @@ class RuntimeTypes:
     def __init__(self, data: bytes, base: int) -> None:
         self._data = data
         self._base = base
+        self._known: dict[int, TypeInfo | None] = {}
+
+    def at(self, address: int) -> TypeInfo | None:
+        """The type whose descriptor is at *address*, None where there is none that makes sense."""
+        if address not in self._known:
+            if len(self._known) >= _STRINGS_CACHED:
+                self._known.clear()
+            self._known[address] = self._decode_type(address)
+        return self._known[address]
+
+    def element_of(self, address: int) -> TypeInfo | None:
+        """What the array, chan, pointer or slice type at *address* is of; the values' type for a map."""
+        info = self.at(address)
+        if info is None or (info.kind not in _WITH_ELEMENT and info.kind != KIND_MAP):
+            return None
+        place = address - self._base + _TYPE.size + (8 if info.kind == KIND_MAP else 0)
+        return self.at(self._word(place))
+
+    def key_of(self, address: int) -> TypeInfo | None:
+        """The type of the keys of the map type at *address*."""
+        info = self.at(address)
+        if info is None or info.kind != KIND_MAP:
+            return None
+        return self.at(self._word(address - self._base + _TYPE.size))
+
+    def length_of(self, address: int) -> int:
+        """The length of the array type at *address*, 0 for what is none."""
+        info = self.at(address)
+        if info is None or info.kind != KIND_ARRAY:
+            return 0
+        return self._word(address - self._base + _TYPE.size + 16)
+
+    def struct_at(self, address: int) -> StructLayout | None:
+        """The struct type whose descriptor is at *address*."""
+        info = self.at(address)
+        if info is None or info.kind != KIND_STRUCT:
+            return None
+        return self._decode(address - self._base, info.name)
+
+    def _decode_type(self, address: int) -> TypeInfo | None:
+        start = address - self._base
+        if address % 8 or not 0 <= start <= len(self._data) - _TYPE.size:
+            return None
+        size, pointers, _hash, flags, align, field_align, kind, _equal, gc_data, _name, _pointer_to = (
+            _TYPE.unpack_from(self._data, start)
+        )
+        kind &= _KIND_MASK
+        if not 0 < kind <= KIND_UNSAFE_POINTER or pointers > size or max(align, field_align) > 64:
+            return None
+        name = self._type_name(start, flags)
+        if not name:
+            return None
+        return TypeInfo(address, name, kind, size, pointers, gc_data)
+
+    def _word(self, place: int) -> int:
+        if not 0 <= place <= len(self._data) - 8:
+            return 0
+        word: int = struct.unpack_from("<Q", self._data, place)[0]
+        return word
 
     def find_struct(self, name: str, package: str = "") -> StructLayout | None:
         """The struct that reflect would call *name* (`runtime.g`), of *package* where one is given.
@@ -115,7 +195,7 @@ class RuntimeTypes:
             field_size = self._size_of(field_type - self._base)
             if label is None or field_size is None or offset < end or offset + field_size > size:
                 return None
-            found[label] = Field(offset, field_size)
+            found[label] = Field(offset, field_size, field_type)
             end = offset + field_size
         return StructLayout(name, self._name(package - self._base) or "", size, found)
 

@@ -15,10 +15,15 @@ from typing import Protocol
 
 from leaktui.model.capability import Capability
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
+from leaktui.model.handoff_watch import HandoffWatch
+from leaktui.model.heap_census import HeapCensus
+from leaktui.model.holder import HolderSearch
+from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
+from leaktui.model.wait import GoroutineDetail
 
 DUMP_GATE = 10_000
 """Goroutines beyond which a full dump needs leave: it stops the world while it is written."""
@@ -39,6 +44,11 @@ class Want(Enum):
     HEAP = "heap"
     HEAP_AFTER_GC = "heap-after-gc"
     TRACE = "trace"
+    BODIES = "bodies"
+    HEAP_CENSUS = "heap-census"
+    HANDOFFS = "handoffs"
+    HOLDERS = "holders"
+    DETAIL = "goroutine-detail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class GoroutinesSeen:
 
 @dataclass(frozen=True, slots=True)
 class LeakedSeen:
-    """The `goroutineleak` profile (Go 1.27, or 1.26 with the experiment)."""
+    """Goroutines that nothing live can wake: pprof's `goroutineleak` profile, or reachability in memory."""
 
     groups: tuple[GoroutineGroup, ...]
 
@@ -76,6 +86,47 @@ class LeakedSeen:
 class HeapSeen:
     heap: HeapProfile
     after_gc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BodiesSeen:
+    """The open response bodies, one by one."""
+
+    census: BodyCensus
+
+
+@dataclass(frozen=True, slots=True)
+class HeapCensusSeen:
+    census: HeapCensus
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffsSeen:
+    """What a while of watching who is handed response bodies showed (Want.HANDOFFS, `trace_seconds` long)."""
+
+    watch: HandoffWatch
+
+
+@dataclass(frozen=True, slots=True)
+class HoldersSeen:
+    """The search for what holds `Request.subject`, after each level and at its end."""
+
+    search: HolderSearch
+
+
+@dataclass(frozen=True, slots=True)
+class DetailSeen:
+    """The goroutine that is `Request.subject`, looked at closely."""
+
+    detail: GoroutineDetail
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """How far a long look at memory is: 0..1, None where its end is not known."""
+
+    text: str
+    fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +160,25 @@ Fact = (
     | HeapSeen
     | TraceProgress
     | TraceSeen
+    | BodiesSeen
+    | HeapCensusSeen
+    | HandoffsSeen
+    | HoldersSeen
+    | DetailSeen
+    | SearchProgress
     | Refused
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One capture order. `trace_seconds` is the length of an execution trace."""
+    """One capture order. `trace_seconds` is the length of an execution trace or of a watch for hand-offs;
+    `subject` is the address whose holders, or the goid whose details are wanted."""
 
     wants: frozenset[Want]
     trace_seconds: float = 5.0
     allow_pauses: bool = False
+    subject: int = 0
 
 
 class Engine(Protocol):

@@ -9,26 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
-from leaktui.binary.executable import Executable
-from leaktui.engines.memory.allgs import find_allgs
+from leaktui.engines.memory.attachment import Attachment, attach
 from leaktui.engines.memory.goroutines import GoroutineReader, Seen, Tally
-from leaktui.engines.memory.reader import CachedMemory, ProcessMemory
-from leaktui.engines.memory.runtime_layout import find_runtime_layout
-from leaktui.engines.memory.unwind import Unwinder
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.protocol import Fact, GoroutinesSeen, GroupsSeen, Request, Want
-from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError, TargetGone
+from leaktui.errors import EngineUnavailable, LeaktuiError
 from leaktui.model.capability import Capability, Impact
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import GoroutineGroup, Labels
 from leaktui.model.target import Target
-
-_PROBED = 512
-_WHOLE_SHARE = 0.99
-_PROBE_TRIES = 3
 
 
 class MemoryEngine:
@@ -39,10 +29,7 @@ class MemoryEngine:
     def __init__(self, pid: int | None) -> None:
         self._pid = pid
         self._started_ticks: int | None = None
-        self._memory: ProcessMemory | None = None
-        self._executable: Executable | None = None
-        self._reader: GoroutineReader | None = None
-        self._same_clock = True
+        self._attachment: Attachment | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self.last = Tally()
@@ -57,7 +44,7 @@ class MemoryEngine:
             )
         try:
             with self._lock:
-                self._attach(self._pid)
+                self._attached(self._pid)
         except LeaktuiError as error:
             return self._unusable(str(error.args[0]), error.remedy)
         gives = (Want.GROUPS.value, Want.GOROUTINES.value)
@@ -73,7 +60,8 @@ class MemoryEngine:
         with self._lock:
             if self._closed.is_set():
                 return
-            reader = self._attach(self._pid)
+            attachment = self._attached(self._pid)
+            reader = attachment.goroutines
             read_live_stat(self._pid, self._started_ticks)
             tally = Tally()
             seen = []
@@ -84,7 +72,7 @@ class MemoryEngine:
             if cancel.is_set():
                 return
             self.last = tally
-            now = time.monotonic_ns() if self._same_clock else 0
+            now = time.monotonic_ns() if attachment.same_clock else 0
             facts: list[Fact] = []
             if Want.GROUPS in request.wants:
                 facts.append(GroupsSeen(group_seen(reader, seen, now)))
@@ -97,80 +85,21 @@ class MemoryEngine:
         """Stop reading and close the files. Safe to call again, from any thread."""
         self._closed.set()
         with self._lock:
-            self._detach()
+            if self._attachment is not None:
+                self._attachment.close()
+                self._attachment = None
 
-    def _attach(self, pid: int) -> GoroutineReader:
-        """The reader, made and checked at the first call."""
-        if self._reader is not None:
-            return self._reader
-        if self._closed.is_set():
-            raise EngineUnavailable("the memory engine was closed")
-        stat = read_live_stat(pid, self._started_ticks)
-        try:
-            memory = self._memory = ProcessMemory(pid)
-            executable = self._executable = Executable.open(f"/proc/{pid}/exe")
-            maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
-            bias = executable.bias(maps)
-            if bias is None:
-                raise EngineUnavailable(
-                    f"the executable of process {pid} is not where /proc/{pid}/maps has it",
-                    remedy="use its pprof endpoint",
-                )
-            layout = find_runtime_layout(executable, memory, bias)
-            allgs = find_allgs(executable, CachedMemory(memory), layout)
-            reader = GoroutineReader(memory, layout, Unwinder(executable, bias), allgs)
-            _check(reader, self._closed)
-            read_live_stat(pid, stat.started_ticks)
-        except DecodeError as error:
-            self._detach()
-            raise EngineUnavailable(
-                f"{error.args[0]} (self-check: reading the runtime)",
-                remedy=error.remedy or "use its pprof endpoint",
-            ) from None
-        except OSError:
-            self._detach()
-            raise TargetGone(f"process {pid} exited while it was looked at") from None
-        except BaseException:
-            self._detach()
-            raise
-        self._started_ticks = stat.started_ticks
-        self._same_clock = _has_our_clock(pid)
-        self._reader = reader
-        return reader
-
-    def _detach(self) -> None:
-        self._reader = None
-        with suppress(OSError):
-            if self._memory is not None:
-                self._memory.close()
-            if self._executable is not None:
-                self._executable.close()
-        self._memory = self._executable = None
+    def _attached(self, pid: int) -> Attachment:
+        """The process, opened and checked at the first call."""
+        if self._attachment is None:
+            if self._closed.is_set():
+                raise EngineUnavailable("the memory engine was closed")
+            self._attachment = attach(pid, self._closed, started_ticks=self._started_ticks)
+            self._started_ticks = self._attachment.started_ticks
+        return self._attachment
 
     def _unusable(self, reason: str, remedy: str) -> Capability:
         return Capability(self.name, usable=False, impact=Impact.NONE, reason=reason, remedy=remedy)
-
-
-def _has_our_clock(pid: int) -> bool:
-    """Whether CLOCK_MONOTONIC is the same for *pid* as for us: not so in a time namespace of its own."""
-    try:
-        return Path(f"/proc/{pid}/ns/time").readlink() == Path("/proc/self/ns/time").readlink()
-    except OSError:
-        return True  # a kernel without time namespaces
-
-
-def _check(reader: GoroutineReader, cancel: threading.Event) -> None:
-    """Read a sample; raises EngineUnavailable when too few parked goroutines have a whole stack."""
-    tally = Tally()
-    for _ in range(_PROBE_TRIES):
-        tally = Tally()
-        count = sum(1 for _ in reader.iter_seen(tally, cancel, sample=_PROBED))
-        if count and tally.parked - tally.torn >= tally.parked * _WHOLE_SHARE:
-            return
-    raise EngineUnavailable(
-        f"{tally.torn} of {tally.parked} parked goroutines have stacks that do not end (self-check: stacks)",
-        remedy="use its pprof endpoint, and report the Go release this program was built with",
-    )
 
 
 _GroupKey = tuple[Stack, Labels, str, Frame | None]

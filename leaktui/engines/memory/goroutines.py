@@ -66,10 +66,11 @@ class _Owner(Enum):
 
 
 class Seen(NamedTuple):
-    """A goroutine. Where `trace` is torn, the goroutine was moving or running."""
+    """The goroutine whose runtime.g is at `address`. Where `trace` is torn, it was moving or running."""
 
     state: GState
     trace: Trace
+    address: int
 
     @property
     def status(self) -> int:
@@ -127,7 +128,7 @@ class GoroutineReader:
         traces = [self._read_trace(state) for _, _, state in wanted]
         after = self._read_raw([address for address, _, _ in wanted])
         for (address, raw, state), trace in zip(wanted, traces, strict=True):
-            seen = Seen(state, trace)
+            seen = Seen(state, trace, address)
             now = after.get(address)
             # The bytes we do not decode may change while it is parked.
             moved = now != raw and (now is None or self._decode(now) != state)
@@ -157,8 +158,8 @@ class GoroutineReader:
             if trace.end is not End.TORN:
                 now = self._read_raw([address]).get(address)
                 if now is not None and self._decode(now) == state:
-                    return Seen(state, trace)
-            last = Seen(state, _TORN)
+                    return Seen(state, trace, address)
+            last = Seen(state, _TORN, address)
         return last
 
     def _decode(self, raw: bytes) -> GState:

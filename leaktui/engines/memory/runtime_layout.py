@@ -20,7 +20,7 @@ from leaktui.text import printable
 
 # moduledata counted in words (runtime/symtab.go, Go 1.20 to 1.27); etypes is 38, or 39 in 1.27, where
 # the length of the descriptors is in between.
-_TEXT, _NOPTRDATA, _DATA, _EDATA, _ENOPTRBSS, _TYPES = 22, 24, 26, 27, 31, 37
+_TEXT, _NOPTRDATA, _DATA, _EDATA, _BSS, _ENOPTRBSS, _TYPES = 22, 24, 26, 27, 28, 31, 37
 _MODULE_WORDS = 42
 
 _FIRST_REASON = b"GC assist marking"
@@ -47,6 +47,12 @@ class GState(NamedTuple):
     creator_pc: int
     start_pc: int
     labels: int
+    waiting: int
+    """runtime.sudog it waits with, the first of its list; 0 for none."""
+    deferred: int
+    """The newest runtime._defer on its chain; deferred calls the compiler open-coded are not on it."""
+    panicking: int
+    """The newest runtime._panic."""
 
 
 _SOURCES: tuple[tuple[str, str, int], ...] = (
@@ -65,6 +71,9 @@ _SOURCES: tuple[tuple[str, str, int], ...] = (
     ("gopc", "", 8),
     ("startpc", "", 8),
     ("labels", "", 8),
+    ("waiting", "", 8),
+    ("_defer", "", 8),
+    ("_panic", "", 8),
 )
 """The field of runtime.g behind each of GState's, the part of it, and its size in bytes."""
 
@@ -105,11 +114,30 @@ class GLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Variables:
+    """Where the program's variables are in the process: (start, end) of each section.
+
+    Those of `data` and `bss` may hold pointers: a bit per word says which, in the masks at `data_mask` and
+    `bss_mask` (moduledata.gcdatamask, gcbssmask; runtime/symtab.go), 0 where they were not found. The others hold
+    no pointers to the heap.
+    """
+
+    noptrdata: tuple[int, int]
+    data: tuple[int, int]
+    bss: tuple[int, int]
+    noptrbss: tuple[int, int]
+    data_mask: int
+    bss_mask: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeLayout:
     """The runtime of one process. `data` is the range of its variables, addresses of the process."""
 
     bias: int
     data: tuple[int, int]
+    variables: Variables
+    types: RuntimeTypes
     g: GLayout
     wait_reasons: tuple[str, ...]
     labels: LabelForm
@@ -144,6 +172,15 @@ def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int)
     return RuntimeLayout(
         bias=bias,
         data=(min(variables), max(variables)),
+        variables=Variables(
+            noptrdata=(words[_NOPTRDATA], words[_NOPTRDATA + 1]),
+            data=(words[_DATA], words[_EDATA]),
+            bss=(words[_BSS], words[_BSS + 1]),
+            noptrbss=(words[_ENOPTRBSS - 1], words[_ENOPTRBSS]),
+            data_mask=_find_mask(types, memory, module.address + bias, "gcdatamask"),
+            bss_mask=_find_mask(types, memory, module.address + bias, "gcbssmask"),
+        ),
+        types=types,
         g=GLayout(g, gobuf),
         wait_reasons=_find_wait_reasons(executable, memory, bias, words),
         labels=_find_label_form(types),
@@ -165,6 +202,16 @@ def _read_types(
         except DecodeError:
             pass
     return RuntimeTypes(memory.read(start, size), start)
+
+
+def _find_mask(types: RuntimeTypes, memory: MemoryReader, module: int, name: str) -> int:
+    """The address of one of moduledata's bitvectors, expanded when the program starts; 0 for none."""
+    layout = types.find_struct("runtime.moduledata", "runtime")
+    field = layout.fields.get(name) if layout is not None else None
+    if field is None or field.size != 16:
+        return 0
+    pointer: int = struct.unpack("<Q", memory.read(module + field.offset + 8, 8))[0]
+    return pointer
 
 
 def _find_label_form(types: RuntimeTypes) -> LabelForm:

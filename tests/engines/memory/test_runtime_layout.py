@@ -12,7 +12,7 @@ import pytest
 
 from leaktui.binary.executable import Executable
 from leaktui.binary.runtime_types import Field, StructLayout
-from leaktui.engines.memory.engine import _check
+from leaktui.engines.memory.attachment import _check
 from leaktui.engines.memory.goroutines import GoroutineReader, Seen, Tally
 from leaktui.engines.memory.reader import FakeMemory
 from leaktui.engines.memory.runtime_layout import GLayout, GState, find_runtime_layout
@@ -20,6 +20,9 @@ from leaktui.errors import EngineUnavailable
 
 GOBUF = StructLayout("runtime.gobuf", "runtime", 16, {"sp": Field(0, 8), "pc": Field(8, 8)})
 SIZES = {
+    "_panic": 8,
+    "_defer": 8,
+    "waiting": 8,
     "labels": 8,
     "startpc": 8,
     "gopc": 8,
@@ -46,7 +49,7 @@ def layout_of(sizes: dict[str, int]) -> StructLayout:
 
 
 def test_fields_are_decoded_wherever_they_are() -> None:
-    expected = GState(0x1000, 0x2000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    expected = GState(0x1000, 0x2000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
     places: dict[str, tuple[str, list[int]]] = {
         "stack": ("<QQ", [0x1000, 0x2000]),
         "sched": ("<QQ", [4, 3]),
@@ -61,6 +64,9 @@ def test_fields_are_decoded_wherever_they_are() -> None:
         "gopc": ("<Q", [13]),
         "startpc": ("<Q", [14]),
         "labels": ("<Q", [15]),
+        "waiting": ("<Q", [16]),
+        "_defer": ("<Q", [17]),
+        "_panic": ("<Q", [18]),
     }
     for sizes in (SIZES, dict(reversed(SIZES.items()))):
         g = layout_of(sizes)

@@ -1,0 +1,57 @@
+"""Response bodies as they lie in the target's memory, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaktui.model.body import BodyState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBody:
+    """A response body that is neither closed nor read to its end (or at EOF and not closed).
+
+    `holder_goid` is the goroutine that waits for it: HTTP/1's `readLoop`, or the h2 stream's `doRequest`, 0
+    where there is none. `protocol` is `HTTP/1.1` or `HTTP/2`. Text is printable; a URL is as the request
+    has it, secrets and all. `content_length` is bytes, None for a length not declared; `buffered_bytes` have
+    arrived in the client and wait to be read (what waits in the kernel is the socket's `rx_queue`).
+    `opened_time` is seconds since 1970 by the response's Date header, None where it is not to be had.
+    `orphaned` says that the garbage collector has freed the body, so that nobody can close it any more;
+    None where that is not known. `reader_goid` is the goroutine inside a Read of it.
+    The addresses are those of the body (0 when freed), the request and the connection (persistConn or
+    http2ClientConn) in the target; with `stream` they tell one body from another as long as it is open.
+    """
+
+    holder_goid: int
+    protocol: str
+    state: BodyState
+    method: str = ""
+    url: str = ""
+    status: int | None = None
+    peer: str = ""
+    fd: int | None = None
+    tls: bool = False
+    content_length: int | None = None
+    buffered_bytes: int | None = None
+    opened_time: float | None = None
+    orphaned: bool | None = None
+    reader_goid: int | None = None
+    body: int = 0
+    request: int = 0
+    connection: int = 0
+    stream: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCensus:
+    """All open bodies at one moment.
+
+    `idle_connections` wait to be used again; `awaiting` requests have no response yet. `torn` counts
+    those that would not hold still; `unseen` says, a sentence each, what this census cannot see.
+    """
+
+    bodies: tuple[OpenBody, ...]
+    idle_connections: int = 0
+    awaiting: int = 0
+    torn: int = 0
+    unseen: tuple[str, ...] = ()

@@ -28,6 +28,10 @@ _NEXT_TRACE_SECONDS = 8.0
 _MOST_TRACES = 4
 _REST_SECONDS = 2.0
 _DUMP_SECONDS = 5.0
+_HANDOFF_SECONDS = 6.0
+_HANDOFF_REST_SECONDS = 1.0
+_MOST_SEARCHES = 3
+_SEARCH_REST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,14 @@ class Investigation:
         self._traces_ended = 0.0
         self._dumped = -_DUMP_SECONDS
         self._forced_gcs = 0
+        self._watched_handoffs = -_HANDOFF_SECONDS
+        self._searches = 0
+        self._searched = 0.0
         self._failure = ""
         self._dumps = dumps
-        cadence = dict(CADENCE)
-        if not dumps:
-            del cadence[Want.GOROUTINES]
-        self.session = Session(target, engines, self._on_event, cadence=cadence, allow_pauses=allow_pauses)
+        self.session = Session(
+            target, engines, self._on_event, cadence=CADENCE, allow_pauses=allow_pauses, dumps=dumps
+        )
         self._thread = threading.Thread(target=self._run, name="leaktui-analysis", daemon=True)
 
     # -- life ----------------------------------------------------------------------------------
@@ -185,6 +191,7 @@ class Investigation:
             elapsed_seconds=self.elapsed_seconds,
             deadline_seconds=self.deadline_seconds,
             tracing=self.tracing,
+            searching=self.session.is_under_way(Want.LEAKED) or self.session.is_under_way(Want.HANDOFFS),
             offers_trace=self.session.offers(Want.TRACE),
             probing=self.session.probing,
         )
@@ -194,6 +201,7 @@ class Investigation:
     def _order_what_helps(self) -> None:
         """Order the next light look that may settle what is open."""
         now = time.monotonic()
+        self._order_memory_searches(now)
         if (
             self.tracing
             or self.session.exited is not None
@@ -221,6 +229,37 @@ class Investigation:
             and remaining > _NEXT_TRACE_SECONDS / 2
         ):
             self.take_trace(max(1.0, min(_NEXT_TRACE_SECONDS, remaining - 3)))
+
+    def _order_memory_searches(self, now: float) -> None:
+        """Order the long looks at memory: they cost the target nothing, only ourselves."""
+        snapshot = self.session.snapshot
+        if self.session.exited is not None or self.session.probing or snapshot.groups is None:
+            return
+        if (
+            snapshot.bodies is not None
+            and snapshot.bodies.unattended
+            and not self._is_sure(LeakKind.HTTP_BODY)
+            and not self.session.is_under_way(Want.HANDOFFS)
+            and now - self._watched_handoffs > _HANDOFF_SECONDS + _HANDOFF_REST_SECONDS
+        ):
+            self._watched_handoffs = now
+            self.session.order({Want.HANDOFFS}, trace_seconds=_HANDOFF_SECONDS)
+        if (
+            any(row.slope is not None and row.slope.rising for row in self._assessment.groups)
+            and not self._is_sure(LeakKind.GOROUTINE)
+            and not self.session.is_under_way(Want.LEAKED)
+            and self._searches < _MOST_SEARCHES
+            and now - self._searched > _SEARCH_REST_SECONDS
+        ):
+            self._searches += 1
+            self._searched = now
+            self.session.order({Want.LEAKED}, allow_pauses=False)
+
+    def _is_sure(self, kind: LeakKind) -> bool:
+        """Whether a suspect of *kind* is as sure as can be."""
+        return any(
+            item.kind is kind and item.confidence is Confidence.PROVEN for item in self._assessment.suspects
+        )
 
     def _needs_dump(self) -> bool:
         """Whether goroutines pile up and no trace has told, or can tell, who starts them."""

@@ -4,7 +4,7 @@ Law: the answer is taken from a real command line on a real process; it is `righ
 suspect names the marked kind, function and line (and, for goroutines, who created them). `wrong` is a
 likely or proven suspect elsewhere, or a healthy program accused; everything careful is `undecided`.
 
-By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url] [--toolchain 1.24] [program …]`.
+By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url | --no-pprof] [--toolchain 1.24] [program …]`.
 """
 
 from __future__ import annotations
@@ -85,9 +85,10 @@ def diagnose(
     peer: Peer,
     seconds: float,
     by_url: bool = False,
+    pprof: bool = True,
 ) -> Outcome:
     """Start *program*, ask the command line (with its URL only, where *by_url*), judge."""
-    with run_target(binary, peer) as target:
+    with run_target(binary, peer, pprof=pprof) as target:
         name = ["--url", str(target.pprof_url)] if by_url else ["--pid", str(target.pid)]
         done = subprocess.run(
             [
@@ -137,16 +138,18 @@ def run_matrix(
     stripped: bool,
     seconds: float = 40.0,
     by_url: bool = False,
+    pprof: bool = True,
+    at_once: int = AT_ONCE,
 ) -> list[Outcome]:
-    """Diagnose *programs*, several at a time, with one peer."""
-    binaries = build_programs(programs, toolchain, stripped=stripped)
+    """Diagnose *programs*, several at a time, with one peer; without *pprof* they do not even link it."""
+    binaries = build_programs(programs, toolchain, stripped=stripped, tags="" if pprof else "nopprof")
     peer = start_peer(toolchain)
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(at_once) as pool:
             return list(
                 pool.map(
                     lambda program: diagnose(
-                        program, binaries[program], toolchain, stripped, peer, seconds, by_url
+                        program, binaries[program], toolchain, stripped, peer, seconds, by_url, pprof
                     ),
                     programs,
                 )
@@ -179,6 +182,10 @@ def main() -> int:
     parser.add_argument(
         "--by-url", action="store_true", help="give leaktui the pprof address and nothing else"
     )
+    parser.add_argument(
+        "--no-pprof", action="store_true", help="build and run the programs without net/http/pprof"
+    )
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="programs watched at the same time")
     parser.add_argument("--json", action="store_true", help="print the diagnoses too")
     arguments = parser.parse_args()
     programs = arguments.programs or [*leaking_programs(), *healthy_programs()]
@@ -191,6 +198,8 @@ def main() -> int:
             stripped=arguments.stripped,
             seconds=arguments.seconds,
             by_url=arguments.by_url,
+            pprof=not arguments.no_pprof,
+            at_once=arguments.at_once,
         )
         if arguments.json:
             print(json.dumps([outcome.diagnosis for outcome in outcomes], indent=1))

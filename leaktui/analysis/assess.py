@@ -8,16 +8,16 @@ less is `undecided`, and what was missing is named. One cause is one suspect: wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from leaktui.analysis.bodies import KnownOwner, list_bodies
+from leaktui.analysis.body_rows import list_body_rows
 from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
+from leaktui.analysis.census_growth import census_observations, find_census_suspects
 from leaktui.analysis.connections import find_connection_suspects
 from leaktui.analysis.fd_openers import tally_openers
 from leaktui.analysis.fds import list_fds, rising_fds
 from leaktui.analysis.goroutines import list_groups, rising_groups
 from leaktui.analysis.growth import rises
-from leaktui.analysis.handoffs import Fate
 from leaktui.analysis.heap import heap_observations, list_sites, rising_sites
 from leaktui.analysis.other_suspects import (
     belongs_to_client,
@@ -28,7 +28,6 @@ from leaktui.analysis.other_suspects import (
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
 from leaktui.model.assessment import Assessment
-from leaktui.model.body import BodyHolder
 from leaktui.model.capability import SourceState
 from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
 from leaktui.model.process import FdKind
@@ -53,11 +52,15 @@ _KIND_ORDER = {LeakKind.HTTP_BODY: 0, LeakKind.GOROUTINE: 1, LeakKind.FD: 2, Lea
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How the watching stands: what the analysis cannot read off the snapshots."""
+    """How the watching stands: what the analysis cannot read off the snapshots.
+
+    `searching` says that a long look at memory is under way, whose answer may make a suspect surer.
+    """
 
     elapsed_seconds: float
     deadline_seconds: float
     tracing: bool = False
+    searching: bool = False
     offers_trace: bool = False
     probing: bool = False
 
@@ -81,7 +84,7 @@ def assess(
         time=latest.time,
         verdict=verdict,
         suspects=tuple(suspects),
-        bodies=_body_rows(snapshots, bodies),
+        bodies=list_body_rows(snapshots, bodies),
         open_bodies=bodies.trend.open if bodies.trend is not None else None,
         groups=list_groups(snapshots, program, baseline),
         sites=list_sites(snapshots, program, baseline),
@@ -111,7 +114,7 @@ def _suspects(
         explained = 2.2 * (body_growth + piling) + 10
         if rising.kind is FdKind.SOCKET and (body_findings or fds) and rising.per_minute <= explained:
             continue
-        fds += fd_suspects([rising], openers, program, _accepted_or_dialled(snapshots))
+        fds += fd_suspects([rising], openers, program, _accepted_or_dialled(snapshots), traced=bool(traces))
     causes = blamed | {frame.function for finding in goroutines for frame in finding.stack}
     causes |= {finding.created_by.function for finding in goroutines if finding.created_by is not None}
     causes |= {finding.function for finding in fds if finding.function}
@@ -122,7 +125,11 @@ def _suspects(
         if body_findings and any(frame.function in blamed for stack in site.stacks for frame in stack):
             continue
         heap.append(site)
-    findings = body_findings + goroutines + fds + heap_suspects(heap)
+    heap_findings = heap_suspects(heap, snapshots[-1].heap_from)
+    if snapshots[-1].heap is None and not (body_findings or goroutines or fds):
+        # Sizes and types do not say whose they are: where something else leaks, the bytes are taken for its.
+        heap_findings = find_census_suspects(snapshots)
+    findings = body_findings + goroutines + fds + heap_findings
     findings.sort(
         key=lambda item: (
             _CONFIDENCE_ORDER[item.confidence],
@@ -137,17 +144,7 @@ def _suspects(
             notes.append(
                 f"{tally.busy} bodies opened in {tally.attribution.frame.function} are in use and not counted"
             )
-    return [_named_source(finding, snapshots[-1].groups_from) for finding in findings], notes
-
-
-def _named_source(finding: Finding, groups_from: str) -> Finding:
-    """*finding* with what was seen of goroutines laid to the source that saw it."""
-    if groups_from == "pprof" or finding.kind is LeakKind.HEAP:
-        return finding
-    evidence = tuple(
-        replace(item, source=groups_from) if item.source == "pprof" else item for item in finding.evidence
-    )
-    return replace(finding, evidence=evidence)
+    return findings, notes
 
 
 def _accepted_or_dialled(snapshots: Sequence[Snapshot]) -> str:
@@ -162,46 +159,22 @@ def _accepted_or_dialled(snapshots: Sequence[Snapshot]) -> str:
     return f"{format_count(accepted)} of {format_count(len(connected))} connections were accepted, the others dialled"
 
 
-def _body_rows(snapshots: Sequence[Snapshot], bodies: BodySuspects) -> tuple[BodyHolder, ...]:
-    """The open bodies of the newest dump, with what traces told of them."""
-    dumps = captures(snapshots, lambda s: s.goroutines, lambda s: s.goroutines_time)
-    if not dumps:
-        return ()
-    trace_times = [s.trace_time for s in snapshots if s.trace is not None]
-    confidence = {
-        (finding.function, finding.location.line if finding.location else 0): finding.confidence
-        for finding in bodies.findings
-    }
-    owners: dict[int, KnownOwner] = {}
-    for item in bodies.judged:
-        if item.fate is Fate.RELEASED:
-            owners.pop(item.handoff.holder_goid, None)
-            continue
-        frame = item.owner.frame if item.owner is not None else None
-        key = (frame.function, frame.line) if frame is not None else ("", 0)
-        owners[item.handoff.holder_goid] = KnownOwner(
-            owner=frame,
-            stack=item.handoff.stack,
-            opened_seconds_ago=item.seconds_before_end,
-            confidence=confidence.get(key, Confidence.POSSIBLE),
-            reading=item.fate is Fate.BEING_READ,
-        )
-    time, goroutines = dumps[-1]
-    offset = max(0.0, time - trace_times[-1]) if trace_times else 0.0
-    return list_bodies(goroutines, owners, age_offset=offset)
-
-
 def _missing(snapshots: Sequence[Snapshot], watch: Watch) -> list[str]:
     """What could not be seen, a sentence each."""
     latest = snapshots[-1]
     missing = []
     for source in latest.sources:
-        if source.state in (SourceState.UNAVAILABLE, SourceState.FAILED):
+        # What another source sees as well is not missing.
+        broken = source.state is SourceState.FAILED and source.name in (latest.groups_from, latest.heap_from)
+        blind = latest.groups is None and source.state in (SourceState.UNAVAILABLE, SourceState.FAILED)
+        if broken or blind or (source.name == "proc" and source.state is not SourceState.USED):
             missing.append(f"{source.name}: {source.detail}")
     if latest.groups is None and latest.goroutines is None and not watch.probing:
         missing.append("goroutines and bodies could not be seen")
     if latest.fds is None and not watch.probing:
         missing.append("file descriptors could not be seen")
+    if latest.heap is None and latest.heap_census is None and not watch.probing:
+        missing.append("the heap could not be seen")
     memory = _unexplained_memory(snapshots)
     if memory is not None:
         missing.append(memory)
@@ -210,7 +183,7 @@ def _missing(snapshots: Sequence[Snapshot], watch: Watch) -> list[str]:
 
 def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
     """A sentence when memory grows and the heap profile has had no chance to say why."""
-    if len(heap_observations(snapshots)) >= 4:
+    if len(heap_observations(snapshots)) >= 4 or len(census_observations(snapshots)) >= 4:
         return None
     points = [
         (time, float(stat.rss_bytes))
@@ -240,6 +213,8 @@ def _settled(
     suspects: Sequence[Finding], verdict: Verdict, watch: Watch, traces: Sequence[TraceSummary]
 ) -> bool:
     if watch.tracing or watch.probing or watch.elapsed_seconds < LEAST_SECONDS:
+        return False
+    if watch.searching and watch.elapsed_seconds < UNSURE_SECONDS:
         return False
     if watch.offers_trace and not traces:
         return False

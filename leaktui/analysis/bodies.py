@@ -68,6 +68,7 @@ class KnownOwner:
     opened_seconds_ago: float
     confidence: Confidence
     reading: bool = False
+    source: str = "trace"
 
 
 def list_bodies(
@@ -103,7 +104,7 @@ def list_bodies(
                 age_seconds=age,
                 owner=known.owner if known is not None else None,
                 stack=known.stack if known is not None else (),
-                sources=("pprof", "trace") if known is not None else ("pprof",),
+                sources=("pprof", known.source) if known is not None else ("pprof",),
             )
         )
     rows.sort(key=lambda row: (-(row.age_seconds or 0.0), row.goid))

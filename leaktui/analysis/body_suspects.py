@@ -7,22 +7,29 @@ are candidates, never suspects of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.bodies import count_bodies
-from leaktui.analysis.growth import rises, theil_sen
-from leaktui.analysis.handoffs import JudgedHandoff, OwnerTally, judge_handoffs, tally_owners
-from leaktui.analysis.http_frames import waits_for_body
+from leaktui.analysis.body_evidence import (
+    growth_text,
+    orphan_evidence,
+    request_evidence,
+    trend_evidence,
+    unattended_bodies,
+)
+from leaktui.analysis.body_trend import LEAST_GAIN, BodyTrend, body_trend
+from leaktui.analysis.handoffs import Fate, JudgedHandoff, OwnerTally, judge_handoffs, tally_owners
+from leaktui.analysis.http_frames import frame_key
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.frame import Frame
+from leaktui.model.open_body import OpenBody
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.trace import TraceSummary
-from leaktui.text import format_duration, format_rate, short_function
+from leaktui.text import format_duration, short_function
 
-LEAST_GAIN = 3
 _CERTAIN = 8
 """So many bodies, and more all the time, are a leak whoever leaves them."""
 
@@ -39,59 +46,27 @@ _CLIENT_CALLS = (
 
 
 @dataclass(frozen=True, slots=True)
-class BodyTrend:
-    """Unattended bodies over time."""
+class BodySuspects:
+    """Findings, with what the other analyses need to leave to them.
 
-    open: int
-    unattended: int
-    rising: bool
-    gain: int
-    per_minute: float | None
-    seconds: float
-    oldest_wait_minutes: int
+    `by_source` are the hand-offs of each source that saw some, with their fates; `tallies` are of the source
+    that the findings rest on.
+    """
 
-
-def body_trend(snapshots: Sequence[Snapshot]) -> BodyTrend | None:
-    """How many bodies nobody attends to, and whether that rises; None without a goroutine profile."""
-    taken = captures(snapshots, lambda item: item.groups, lambda item: item.groups_time)
-    if not taken:
-        return None
-    counts = [(time, count_bodies(groups)) for time, groups in taken]
-    points = [(time, float(count.unattended)) for time, count in counts]
-    latest = counts[-1][1]
-    slope = rises(points, least_gain=LEAST_GAIN)
-    trend = slope or theil_sen(points)
-    return BodyTrend(
-        open=latest.open,
-        unattended=latest.unattended,
-        rising=slope is not None,
-        gain=round(points[-1][1] - points[0][1]),
-        per_minute=trend.per_minute if trend is not None else None,
-        seconds=points[-1][0] - points[0][0],
-        oldest_wait_minutes=_oldest_wait(snapshots),
-    )
-
-
-def _oldest_wait(snapshots: Sequence[Snapshot]) -> int:
-    for snapshot in reversed(snapshots):
-        if snapshot.goroutines is not None:
-            waits = [
-                item.wait_minutes or 0
-                for item in snapshot.goroutines
-                if waits_for_body(item.stack, item.wait_reason)
-            ]
-            return max(waits, default=0)
-    return 0
+    findings: tuple[Finding, ...]
+    by_source: tuple[tuple[str, tuple[JudgedHandoff, ...]], ...]
+    tallies: tuple[OwnerTally, ...]
+    trend: BodyTrend | None
 
 
 @dataclass(frozen=True, slots=True)
-class BodySuspects:
-    """Findings, with what the other analyses need to leave to them."""
+class _Look:
+    """What one source saw of hand-offs, over `seconds`."""
 
-    findings: tuple[Finding, ...]
+    source: str
     judged: tuple[JudgedHandoff, ...]
+    seconds: float
     tallies: tuple[OwnerTally, ...]
-    trend: BodyTrend | None
 
 
 def find_body_suspects(
@@ -99,26 +74,67 @@ def find_body_suspects(
 ) -> BodySuspects:
     """Owners of bodies left open; the one that leaves most of them first."""
     trend = body_trend(snapshots)
-    judged = tuple(item for trace in traces for item in judge_handoffs(trace, program))
-    seconds = sum(trace.duration_ns for trace in traces) / 1e9
-    tallies = tally_owners(judged, seconds, program)
+    looks = _looks(snapshots, traces, program)
+    by_source = tuple((look.source, look.judged) for look in looks)
+    # A trace sees every hand-off while it lasts, memory those whose caller it catches.
+    look = max(looks, key=lambda item: sum(tally.left_open for tally in item.tallies), default=None)
+    tallies = look.tallies if look is not None else ()
     if trend is None:
-        return BodySuspects((), judged, tuple(tallies), None)
+        return BodySuspects((), by_source, tallies, None)
+    bodies = {body.holder_goid: body for body in unattended_bodies(snapshots) if body.holder_goid}
     findings: list[Finding] = []
-    guilty = [tally for tally in tallies if tally.left_open and _is_guilty(tally, trend)]
-    total_left = sum(tally.left_open for tally in guilty)
-    for tally in guilty:
-        share = tally.left_open / total_left
-        findings.append(_finding(tally, trend, share, program))
+    if look is not None:
+        held = {id(tally): _held_by(tally, look, bodies) for tally in tallies}
+        guilty = [tally for tally in tallies if tally.left_open and _is_guilty(tally, trend, held[id(tally)])]
+        total_left = sum(tally.left_open for tally in guilty)
+        for tally in guilty:
+            share = tally.left_open / total_left
+            others = [other for other in looks if other is not look]
+            findings.append(_finding(tally, trend, share, program, look, others, held[id(tally)]))
     if not findings and (
-        trend.rising or (trend.unattended >= LEAST_GAIN and trend.oldest_wait_minutes >= _OLD_MINUTES)
+        trend.rising
+        or trend.orphaned >= LEAST_GAIN
+        or (trend.unattended >= LEAST_GAIN and trend.oldest_wait_minutes >= _OLD_MINUTES)
     ):
-        findings.append(_unlocated(trend, bool(traces), program))
-    return BodySuspects(tuple(findings), judged, tuple(tallies), trend)
+        findings.append(_unlocated(trend, bool(traces), program, unattended_bodies(snapshots)))
+    return BodySuspects(tuple(findings), by_source, tallies, trend)
 
 
-def _is_guilty(tally: OwnerTally, trend: BodyTrend) -> bool:
+def _looks(snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], program: Program) -> list[_Look]:
+    watches = [watch for _, watch in captures(snapshots, lambda s: s.handoffs, lambda s: s.handoffs_time)]
+    looks = []
+    for source, spans in (
+        ("trace", [(trace.handoffs, trace.end_ns, trace.duration_ns) for trace in traces]),
+        ("memory", [(watch.handoffs, watch.end_ns, watch.end_ns - watch.start_ns) for watch in watches]),
+    ):
+        if not spans:
+            continue
+        judged = tuple(item for handoffs, end, _ in spans for item in judge_handoffs(handoffs, end, program))
+        seconds = sum(duration for _, _, duration in spans) / 1e9
+        looks.append(_Look(source, judged, seconds, tuple(tally_owners(judged, seconds, program))))
+    return looks
+
+
+def _held_by(tally: OwnerTally, look: _Look, bodies: Mapping[int, OpenBody]) -> list[OpenBody]:
+    """Those of *bodies* (by the goroutine that waits for them) that *tally*'s owner was handed last."""
+    last: dict[int, JudgedHandoff] = {}
+    for item in look.judged:
+        last[item.handoff.holder_goid] = item
+    place = frame_key(tally.attribution.frame)
+    return [
+        bodies[goid]
+        for goid, item in last.items()
+        if goid in bodies
+        and item.fate is Fate.LEFT_OPEN
+        and item.owner is not None
+        and frame_key(item.owner.frame) == place
+    ]
+
+
+def _is_guilty(tally: OwnerTally, trend: BodyTrend, held: Sequence[OpenBody]) -> bool:
     """Enough bodies left open, for longer than this owner ever takes to release one."""
+    if sum(body.orphaned is True for body in held) >= LEAST_GAIN:
+        return True
     # A plateau in the middle of watching may hide a slow leak: a clear tally still counts then.
     if not trend.rising and min(trend.gain, tally.left_open) < LEAST_GAIN:
         return False
@@ -134,7 +150,15 @@ def _is_guilty(tally: OwnerTally, trend: BodyTrend) -> bool:
     return True
 
 
-def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program) -> Finding:
+def _finding(
+    tally: OwnerTally,
+    trend: BodyTrend,
+    share: float,
+    program: Program,
+    look: _Look,
+    others: Sequence[_Look],
+    held: Sequence[OpenBody],
+) -> Finding:
     attribution = tally.attribution
     frame = attribution.frame
     known = tally.released + tally.left_open
@@ -142,23 +166,27 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
     where = f"{short_function(frame.function)}"
     evidence = [
         Evidence(
-            "trace",
+            look.source,
             f"{tally.left_open} of {known} response bodies handed to {where} in {tally.seconds:.0f} s"
             f" were left open, and {_callers(tally)}",
         )
     ]
+    for other in others:
+        for same in other.tallies:
+            if frame_key(same.attribution.frame) == frame_key(frame) and same.left_open:
+                text = f"saw {same.left_open} bodies handed to {where} and left open, too"
+                evidence.append(Evidence(other.source, text))
+    orphans = sum(body.orphaned is True for body in held)
+    evidence += orphan_evidence(held)
     if trend.per_minute is not None:
-        evidence.append(
-            Evidence(
-                "pprof",
-                f"{trend.unattended} connections wait for a body that nobody reads"
-                f" ({format_rate(trend.per_minute)} over {format_duration(trend.seconds)})",
-            )
-        )
+        over = f" over {format_duration(trend.seconds)}"
+        evidence += trend_evidence(trend, growth_text(trend.per_minute, over))
+    evidence += request_evidence(held)
     if tally.released:
         evidence.append(
             Evidence(
-                "trace", f"{tally.released} others opened at the same line were released: a path forgets it"
+                look.source,
+                f"{tally.released} others opened at the same line were released: a path forgets it",
             )
         )
     for exit_ in attribution.exits[:3]:
@@ -179,19 +207,19 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
     if attribution.reason:
         evidence.append(Evidence(attribution.reason_from, f"{where} is named because {attribution.reason}"))
     if tally.busy:
-        evidence.append(Evidence("trace", f"{tally.busy} more are in use and not counted"))
+        evidence.append(Evidence(look.source, f"{tally.busy} more are in use and not counted"))
     per_minute = trend.per_minute * share if trend.per_minute is not None else None
     return Finding(
         kind=LeakKind.HTTP_BODY,
-        confidence=Confidence.LIKELY if strong else Confidence.POSSIBLE,
+        confidence=_confidence(strong, orphans),
         function=frame.function,
         location=frame,
         stack=tally.stack,
         count=max(tally.left_open, round(trend.unattended * share)),
         growth_per_minute=per_minute,
         evidence=tuple(evidence),
-        surely_grows=trend.per_minute is not None
-        and max(tally.left_open, trend.unattended * share) >= _CERTAIN,
+        surely_grows=orphans >= LEAST_GAIN
+        or (trend.per_minute is not None and max(tally.left_open, trend.unattended * share) >= _CERTAIN),
         advice=_advice(tally),
         candidates=tuple(
             frame
@@ -199,6 +227,13 @@ def _finding(tally: OwnerTally, trend: BodyTrend, share: float, program: Program
             if frame != attribution.frame
         ),
     )
+
+
+def _confidence(strong: bool, orphans: int) -> Confidence:
+    """Proven where the owner is sure and the collector shows that nobody can close what it left."""
+    if not strong:
+        return Confidence.POSSIBLE
+    return Confidence.PROVEN if orphans >= LEAST_GAIN else Confidence.LIKELY
 
 
 def _callers(tally: OwnerTally) -> str:
@@ -220,17 +255,14 @@ def _advice(tally: OwnerTally) -> str:
     return "Close resp.Body on every path: `defer resp.Body.Close()` right after the error check."
 
 
-def _unlocated(trend: BodyTrend, traced: bool, program: Program) -> Finding:
+def _unlocated(trend: BodyTrend, traced: bool, program: Program, bodies: Sequence[OpenBody]) -> Finding:
     candidates = program.call_sites(_CLIENT_CALLS)
-    evidence = [
-        Evidence(
-            "pprof",
-            f"{trend.unattended} connections wait for a body that nobody reads"
-            + (f" ({format_rate(trend.per_minute)})" if trend.per_minute else ""),
-        )
-    ]
+    evidence = trend_evidence(trend, growth_text(trend.per_minute or None))
+    evidence += orphan_evidence(bodies)
+    evidence += request_evidence(bodies)
     if trend.oldest_wait_minutes >= _OLD_MINUTES:
-        evidence.append(Evidence("pprof", f"the oldest has waited {trend.oldest_wait_minutes} minutes"))
+        text = f"the oldest has waited {trend.oldest_wait_minutes} minutes"
+        evidence.append(Evidence(trend.dumped_by, text))
     evidence.append(
         Evidence(
             "trace",
@@ -249,7 +281,7 @@ def _unlocated(trend: BodyTrend, traced: bool, program: Program) -> Finding:
         count=trend.unattended,
         growth_per_minute=trend.per_minute if trend.rising else None,
         evidence=tuple(evidence),
-        surely_grows=trend.rising and trend.unattended >= _CERTAIN,
+        surely_grows=trend.orphaned >= LEAST_GAIN or (trend.rising and trend.unattended >= _CERTAIN),
         advice="Look through the candidates for a path without Close, or watch while the leak is active.",
         candidates=_without(candidates, only),
     )
@@ -279,7 +311,7 @@ def find_forgotten_bodies(
     candidates = program.call_sites(_CLIENT_CALLS)
     evidence = (
         Evidence(
-            "pprof",
+            snapshots[-1].groups_from,
             f"{lowest} connections have waited for their body to be read or closed all the time we watched; only"
             f" {hands} goroutines of the program could have one in hand",
         ),

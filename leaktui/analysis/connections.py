@@ -47,7 +47,7 @@ def find_connection_suspects(
         return []
     evidence = [
         Evidence(
-            "pprof",
+            snapshots[-1].groups_from,
             f"{points[-1][1]:.0f} connections of the HTTP client are idle ({format_rate(slope.per_minute)}"
             f" over {format_duration(slope.seconds)}), and are not used again",
         )

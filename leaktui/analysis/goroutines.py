@@ -19,7 +19,7 @@ from leaktui.analysis.series import Points, captures, series_by_key
 from leaktui.model.assessment import GroupRow
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
-from leaktui.model.snapshot import Snapshot
+from leaktui.model.snapshot import GroupsLook, Snapshot
 from leaktui.model.trace import GoroutineFlow, TraceSummary
 
 _MOST_GOIDS = 1000
@@ -71,7 +71,8 @@ class RisingGroup:
     """A group whose number rises, with everything known of it.
 
     `wakes` says that its goroutines were seen to wake and block again at the same place: tickers, loops,
-    streams being served.
+    streams being served. `source` saw the group and `dumped_by` its goroutines one by one; `also_counted`
+    is what others count, `unreachable` how many of them nothing can wake, both by source.
     """
 
     stack: Stack
@@ -85,9 +86,17 @@ class RisingGroup:
     created_by: Frame | None = None
     survivors: tuple[int, int] | None = None
     flow: GoroutineFlow | None = None
-    proven_leaked: int = 0
+    source: str = "pprof"
+    dumped_by: str = "pprof"
+    also_counted: tuple[tuple[str, int], ...] = ()
+    unreachable: tuple[tuple[str, int], ...] = ()
     wakes: bool = False
     oldest_wait_minutes: int | None = None
+
+    @property
+    def proven_leaked(self) -> int:
+        """How many are known to wait for ever."""
+        return max((count for _, count in self.unreachable), default=0)
 
 
 def group_dump(goroutines: Iterable[Goroutine]) -> tuple[GoroutineGroup, ...]:
@@ -115,6 +124,8 @@ def list_groups(
         groups = group_dump(dumps[-1][1]) if dumps else ()
         return tuple(GroupRow(group, _owner(group.stack, program), None, 0) for group in groups)
     details = _dump_details(dumps[-1][1]) if dumps else {}
+    latest = snapshots[-1]
+    leaked, also = _counted(latest.leaked), _counted(latest.also)
     series = series_by_key(
         [(time, [((group.stack, group.labels), group.count) for group in groups]) for time, groups in taken]
     )
@@ -123,7 +134,8 @@ def list_groups(
         points = series[group.stack, group.labels]
         start = _baseline_value(points, baseline)
         slope = theil_sen(points) if points[-1][1] != points[0][1] else None
-        detail = details.get(stack_key(group.stack))
+        key = stack_key(group.stack)
+        detail = details.get(key)
         goids: tuple[int, ...] = ()
         if detail is not None:
             goids = detail.goids
@@ -134,7 +146,19 @@ def list_groups(
                 oldest_wait_minutes=detail.oldest_wait_minutes,
             )
         owner = _owner(group.stack, program)
-        rows.append(GroupRow(group, owner, slope, round(points[-1][1] - start), goids))
+        unreachable = max((count for _, count in leaked.get(key, ())), default=0)
+        seen_by = dict.fromkeys((latest.groups_from, *(source for source, _ in also.get(key, ()))))
+        rows.append(
+            GroupRow(
+                group,
+                owner,
+                slope,
+                round(points[-1][1] - start),
+                goids,
+                unreachable=min(unreachable, group.count),
+                sources=tuple(seen_by),
+            )
+        )
     rows.sort(key=_growth_then_size)
     return tuple(rows)
 
@@ -208,7 +232,8 @@ def rising_groups(
     )
     dumps = captures(snapshots, lambda item: item.goroutines, lambda item: item.goroutines_time)
     details = _dump_details(dumps[-1][1]) if dumps else {}
-    leaked = _leaked_counts(snapshots)
+    latest = snapshots[-1]
+    leaked, also = _counted(latest.leaked), _counted(latest.also)
     found = []
     for key, points in series.items():
         group = representative[key]
@@ -232,7 +257,10 @@ def rising_groups(
                 created_by=detail.created_by if detail else None,
                 survivors=_survivors(dumps, key),
                 flow=_flow_of(traces, group.stack),
-                proven_leaked=leaked.get(key, 0),
+                source=latest.groups_from,
+                dumped_by=latest.goroutines_from,
+                also_counted=also.get(key, ()),
+                unreachable=leaked.get(key, ()),
                 wakes=_wakes(traces, key),
                 oldest_wait_minutes=detail.oldest_wait_minutes if detail else None,
             )
@@ -281,11 +309,11 @@ def _user_part(stack: Stack) -> Stack:
     return stack
 
 
-def _leaked_counts(snapshots: Sequence[Snapshot]) -> dict[StackKey, int]:
-    """Per stack, how many goroutines the runtime's own goroutineleak profile names."""
-    taken = captures(snapshots, lambda item: item.leaked_groups, lambda item: item.leaked_groups_time)
-    counts: dict[StackKey, int] = {}
-    for group in taken[-1][1] if taken else ():
-        key = stack_key(group.stack)
-        counts[key] = counts.get(key, 0) + group.count
-    return counts
+def _counted(looks: Iterable[GroupsLook]) -> dict[StackKey, tuple[tuple[str, int], ...]]:
+    """Per stack, how many goroutines each of *looks* has."""
+    counts: dict[StackKey, dict[str, int]] = {}
+    for look in looks:
+        for group in look.groups:
+            of_stack = counts.setdefault(stack_key(group.stack), {})
+            of_stack[look.source] = of_stack.get(look.source, 0) + group.count
+    return {key: tuple(of_stack.items()) for key, of_stack in counts.items()}

@@ -14,7 +14,7 @@ from leaktui.analysis import http_frames
 from leaktui.analysis.attribution import Attribution, Shares, owner_of_body, round_trippers, user_chain
 from leaktui.analysis.program import Program
 from leaktui.model.frame import Frame, Stack
-from leaktui.model.trace import BodyHandoff, TraceSummary
+from leaktui.model.trace import BodyHandoff
 
 # Bodies younger than this at the end of a trace are nobody's fault yet, in nanoseconds.
 _GRACE_NS = 250_000_000
@@ -66,23 +66,24 @@ class OwnerTally:
         return self.left_open / known if known else 0.0
 
 
-def judge_handoffs(summary: TraceSummary, program: Program) -> tuple[JudgedHandoff, ...]:
-    """The fate and owner of every hand-off in *summary*."""
-    end_ns = summary.end_ns
-    fates = _fates(summary.handoffs, end_ns)
+def judge_handoffs(
+    handoffs: Sequence[BodyHandoff], end_ns: int, program: Program
+) -> tuple[JudgedHandoff, ...]:
+    """The fate and owner of each of *handoffs*, seen by one source until *end_ns* of its clock."""
+    fates = _fates(handoffs, end_ns)
     shares = Shares()
-    for handoff, fate in zip(summary.handoffs, fates, strict=True):
+    for handoff, fate in zip(handoffs, fates, strict=True):
         if fate in (Fate.RELEASED, Fate.LEFT_OPEN):
             chain = [frame for _, frame in user_chain(handoff.stack, program)]
             shares.add(chain, fate is Fate.LEFT_OPEN)
     owners: dict[Stack, Attribution | None] = {}
     judged = []
-    for handoff, fate in zip(summary.handoffs, fates, strict=True):
+    for handoff, fate in zip(handoffs, fates, strict=True):
         if handoff.stack not in owners:
             owners[handoff.stack] = owner_of_body(handoff.stack, program, shares)
         owner = owners[handoff.stack]
         if fate is Fate.LEFT_OPEN and handoff.caller_alive and owner is not None:
-            fate = _fate_with_owner(handoff, owner, summary.handoffs)
+            fate = _fate_with_owner(handoff, owner, handoffs)
         judged.append(JudgedHandoff(handoff, fate, owner, (end_ns - handoff.opened_ns) / 1e9))
     return tuple(judged)
 

@@ -85,7 +85,7 @@ def _may_be_load(group: RisingGroup) -> bool:
 def _goroutine_finding(group: RisingGroup) -> Finding:
     evidence = [
         Evidence(
-            "pprof",
+            group.source,
             f"{group.count} goroutines are blocked here ({group.wait_reason or 'waiting'}),"
             f" {group.gain} more than {format_duration(group.seconds)} ago",
         )
@@ -95,7 +95,10 @@ def _goroutine_finding(group: RisingGroup) -> Finding:
         still, were = group.survivors
         stay = still >= 0.9 * were
         evidence.append(
-            Evidence("pprof", f"{still} of the {were} that were here at the first dump have not moved since")
+            Evidence(
+                group.dumped_by,
+                f"{still} of the {were} that were here at the first dump have not moved since",
+            )
         )
     flow = group.flow
     if flow is not None and flow.created:
@@ -103,16 +106,16 @@ def _goroutine_finding(group: RisingGroup) -> Finding:
             Evidence("trace", f"{flow.created} were started while tracing, {flow.ended} of those ended")
         )
         stay = stay and flow.ended <= 0.9 * flow.created
-    if group.proven_leaked:
-        evidence.insert(
-            0,
-            Evidence(
-                "pprof",
-                f"the runtime's goroutineleak profile finds {group.proven_leaked} of them unreachable",
-            ),
-        )
+    evidence += [Evidence(source, f"counts {count} of them, too") for source, count in group.also_counted]
+    for source, count in group.unreachable:
+        how = "nothing that still runs, and no variable, leads to what {} of them wait for"
+        if source != "memory":
+            how = "the runtime's goroutineleak profile finds {} of them unreachable"
+        evidence.insert(0, Evidence(source, how.format(count)))
     if group.oldest_wait_minutes:
-        evidence.append(Evidence("pprof", f"the oldest has waited {group.oldest_wait_minutes} minutes"))
+        evidence.append(
+            Evidence(group.dumped_by, f"the oldest has waited {group.oldest_wait_minutes} minutes")
+        )
     if group.wakes:
         evidence.append(Evidence("trace", "they wake now and then and block here again"))
     if group.proven_leaked >= 0.5 * group.count:
@@ -150,11 +153,14 @@ def fd_suspects(
     openers: Sequence[OpenerTally],
     program: Program,
     connections: str = "",
+    *,
+    traced: bool = True,
 ) -> list[Finding]:
     """A finding per kind of descriptor that rises, with its opener where a trace shows one.
 
     Descriptors that come and go are a finding only when their opener closes none of them himself: then
-    the garbage collector does, when it happens to run. *connections* is what is known of who opened them.
+    the garbage collector does, when it happens to run. *connections* is what is known of who opened them,
+    *traced* whether there was a trace that could show it.
     """
     findings: list[Finding] = []
     for fds in rising:
@@ -168,7 +174,7 @@ def fd_suspects(
             and not program.is_stdlib(tally.owner.function)
         ]
         if fds.steady:
-            findings.append(_opened_by(fds, fitting) if fitting else _opened_by_someone(fds, program))
+            findings.append(_opened_by(fds, fitting) if fitting else _opened_by_someone(fds, program, traced))
         else:
             forgotten = [item for item in fitting if item.closed <= 0.1 * item.opened and item.left_open >= 8]
             if forgotten:
@@ -211,7 +217,10 @@ def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:
     )
 
 
-def _opened_by_someone(fds: RisingFds, program: Program) -> Finding:
+def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Finding:
+    looked = (
+        "no call that leaves them open was seen while tracing" if traced else "no execution trace was taken"
+    )
     return Finding(
         kind=LeakKind.FD,
         confidence=Confidence.POSSIBLE,
@@ -222,7 +231,7 @@ def _opened_by_someone(fds: RisingFds, program: Program) -> Finding:
         growth_per_minute=fds.per_minute,
         # More sockets may just be more peers.
         surely_grows=fds.kind is not FdKind.SOCKET,
-        evidence=(_fd_growth(fds), Evidence("trace", "no call that leaves them open was seen while tracing")),
+        evidence=(_fd_growth(fds), Evidence("trace", looked)),
         advice="Look through the candidates for a path without Close.",
         candidates=program.call_sites(_OPEN_CALLS),
     )
@@ -237,8 +246,8 @@ def _fd_growth(fds: RisingFds) -> Evidence:
     return Evidence("proc", text)
 
 
-def heap_suspects(sites: Iterable[RisingSite]) -> list[Finding]:
-    """A finding per owner line that holds a fair part of the growth."""
+def heap_suspects(sites: Iterable[RisingSite], source: str = "pprof") -> list[Finding]:
+    """A finding per owner line that holds a fair part of the growth; *source* gave the heap profile."""
     findings = []
     for site in sites:
         if site.share_of_gain < 0.15:
@@ -246,12 +255,12 @@ def heap_suspects(sites: Iterable[RisingSite]) -> list[Finding]:
         share = f"{site.share_of_gain:.0%} of what the live heap gained"
         evidence = (
             Evidence(
-                "pprof",
+                source,
                 f"live bytes allocated here rose by {format_bytes(site.gain_bytes)} over {site.observations} GCs"
                 f" ({format_rate(site.per_minute, as_bytes=True)}), {share}",
             ),
             Evidence(
-                "pprof",
+                source,
                 f"{format_bytes(site.inuse_bytes)} in about {format_count(site.inuse_objects)} objects are live now",
             ),
         )

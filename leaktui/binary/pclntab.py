@@ -22,7 +22,7 @@ from leaktui.binary.pcvalue import decode_values, find_value
 from leaktui.errors import DecodeError, Truncated
 from leaktui.model.frame import Frame, Stack
 
-__all__ = ["FuncInfo", "Function", "PcLineTable", "decode_header", "printed_name"]
+__all__ = ["FuncInfo", "FuncTables", "Function", "PcLineTable", "decode_header", "printed_name"]
 
 _NO_TABLE = 0xFFFFFFFF
 _PCDATA_INL_TREE = 2
@@ -33,6 +33,7 @@ _INLINED_CALL_SIZE = 16
 _INLINE_DEPTH = 256
 _LARGE_FUNCTION = 8192
 _CACHED_TABLES = 1024
+_TABLES_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,20 @@ class FuncInfo(NamedTuple):
     inline_tree: int | None
     stack_values: int
     flags: int
+
+
+class FuncTables(NamedTuple):
+    """What follows a runtime._func, by number (internal/abi/symtab.go PCDATA_*, FUNCDATA_*).
+
+    `args` is bytes of arguments and results passed on the stack, negative where only the caller knows;
+    `deferreturn` is an offset in the function, 0 for none. `values` are tables for `value_at`, 0 for none;
+    `data` are offsets in `funcdata`, None for none.
+    """
+
+    args: int
+    deferreturn: int
+    values: tuple[int, ...]
+    data: tuple[int | None, ...]
 
 
 class PcLineTable:
@@ -213,6 +228,29 @@ class PcLineTable:
             stack_values=stack_values,
             flags=flags,
         )
+
+    @property
+    def funcdata(self) -> bytes:
+        """The memory at moduledata.gofunc; empty where it was not found."""
+        return self._funcdata
+
+    def tables(self, index: int) -> FuncTables:
+        """The tables of function *index*."""
+        start = self.header.functions + self._infos[index]
+        data = self._data
+        if start + _FUNC_SIZE > len(data):
+            raise Truncated("the pc-line table ends inside a function's record")
+        fields = self._func.unpack_from(data, start)
+        values, funcdata = fields[7], fields[12]
+        if values > _TABLES_LIMIT or start + _FUNC_SIZE + 4 * (values + funcdata) > len(data):
+            raise Truncated("the pc-line table ends inside a function's record")
+        numbers = struct.unpack_from(f"{self.header.order}{values + funcdata}I", data, start + _FUNC_SIZE)
+        offsets = tuple(None if number == _NO_TABLE else number for number in numbers[values:])
+        return FuncTables(fields[2], fields[3], numbers[:values], offsets)
+
+    def value_at(self, info: FuncInfo, table: int, pc: int) -> int:
+        """The value one of the function's tables gives for *pc*, -1 where it has none."""
+        return self._value(info, table, pc)
 
     def stack_delta(self, info: FuncInfo, pc: int) -> int:
         """Bytes the function has on the stack at *pc*, its return address not counted; -1 where unknown."""

@@ -18,6 +18,7 @@ from leaktui.text import printable
 
 LONGEST_WATCH_SECONDS = 24 * 3600.0
 _ALLOWABLE = ("pause",)
+_OPTIONAL_SOURCES = frozenset(("memory", "pprof"))
 _LEAKS = ("body", "goroutine", "fd", "heap", "none")
 
 _EXAMPLES = """\
@@ -153,6 +154,17 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_screen(parser)
 
 
+def parse_sources(text: str) -> frozenset[str]:
+    """The sources that *text* names, separated by commas."""
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    unknown = sorted(names - _OPTIONAL_SOURCES)
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory and pprof"
+        )
+    return names
+
+
 def _add_target(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the process")
     group.add_argument("--pid", type=parse_pid, metavar="N", help="the process to look at")
@@ -165,9 +177,11 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
     )
     group.add_argument(
-        "--memory",
-        action="store_true",
-        help="read its goroutines from its memory instead of pprof: needs no endpoint and stops nothing",
+        "--without",
+        type=parse_sources,
+        default=frozenset(),
+        metavar="SOURCES",
+        help="sources to leave alone, separated by commas: memory, pprof",
     )
     _add_credentials(parser)
 

@@ -24,10 +24,15 @@ _GIVES = {
     Want.FDS.value: "file descriptors and sockets",
     Want.GROUPS.value: "goroutines by stack",
     Want.GOROUTINES.value: "every goroutine",
-    Want.LEAKED.value: "goroutines the runtime proves leaked",
+    Want.LEAKED.value: "goroutines that nothing can wake",
     Want.HEAP.value: "heap by allocation site",
     Want.HEAP_AFTER_GC.value: "heap after a forced GC",
     Want.TRACE.value: "execution traces",
+    Want.BODIES.value: "response bodies one by one",
+    Want.HEAP_CENSUS.value: "heap by size and type",
+    Want.HANDOFFS.value: "who is handed response bodies",
+    Want.HOLDERS.value: "what holds an object",
+    Want.DETAIL.value: "deferred calls, panics, channels waited on",
 }
 _IMPACTS = {
     Impact.NONE: "costs the target nothing",

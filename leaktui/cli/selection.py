@@ -65,11 +65,10 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
     target = Target(pid=None, url=url) if pid is None else read_target(pid)
     # Before the lock: a URL that is none is refused here.
     engines: list[Engine] = [ProcEngine(pid)]
-    if getattr(options, "memory", False):
-        if url is not None:
-            raise UsageError("--memory and --url exclude each other", remedy="give --pid with --memory")
+    # In the order of what they cost the target: what memory tells, nobody else is asked for.
+    if pid is not None and "memory" not in options.without:
         engines.append(MemoryEngine(pid))
-    else:
+    if "pprof" not in options.without:
         engines.append(PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)))
     selection = Selection(target, engines)
     if pid is not None:
@@ -88,13 +87,10 @@ def require_answers(capabilities: Sequence[Capability]) -> None:
     """Raises EngineUnavailable, with the reason and the remedy, when no source can answer."""
     if can_answer(capabilities):
         return
-    for item in reversed(capabilities):
-        if not item.usable:
-            remedy = item.remedy
-            if item.engine == PprofEngine.name and remedy and capabilities[0].usable:
-                # /proc works, so the process is here, and its memory may be ours to read.
-                remedy += "; or give --memory to read its goroutines without pprof"
-            raise EngineUnavailable(item.reason, remedy=remedy)
+    unusable = [item for item in reversed(capabilities) if not item.usable]
+    if unusable:
+        remedies = [item.remedy for item in unusable if item.remedy]
+        raise EngineUnavailable(unusable[0].reason, remedy="; or ".join(dict.fromkeys(remedies)))
     raise EngineUnavailable("nothing here can name a line", remedy="see `leaktui doctor` for what would")
 
 

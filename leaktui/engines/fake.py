@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaktui.engines.protocol import (
+    BodiesSeen,
+    DetailSeen,
     Fact,
     FdsSeen,
     GoroutinesSeen,
     GroupsSeen,
+    HandoffsSeen,
+    HeapCensusSeen,
     HeapSeen,
+    HoldersSeen,
     LeakedSeen,
     ProcessSeen,
     Refused,
@@ -140,4 +145,9 @@ _WANT_OF: Mapping[type, Want] = {
     LeakedSeen: Want.LEAKED,
     TraceProgress: Want.TRACE,
     TraceSeen: Want.TRACE,
+    BodiesSeen: Want.BODIES,
+    HeapCensusSeen: Want.HEAP_CENSUS,
+    HandoffsSeen: Want.HANDOFFS,
+    HoldersSeen: Want.HOLDERS,
+    DetailSeen: Want.DETAIL,
 }

@@ -51,6 +51,10 @@ class Want(Enum):
     DETAIL = "goroutine-detail"
 
 
+STOPPING = frozenset({Want.GOROUTINES, Want.LEAKED, Want.HEAP_AFTER_GC})
+"""What stops the target for a moment, unless the engine that gives it has no impact at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessSeen:
     stat: ProcessStat
@@ -63,7 +67,11 @@ class FdsSeen:
 
 @dataclass(frozen=True, slots=True)
 class GroupsSeen:
+    """Goroutines by stack. `torn` of them would not hold still and count by the function they began with;
+    None for a source that sees them all at once."""
+
     groups: tuple[GoroutineGroup, ...]
+    torn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,18 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """Goroutines with one stack: a row of the Goroutines pane. `owner` is the innermost user frame."""
+    """Goroutines with one stack: a row of the Goroutines pane. `owner` is the innermost user frame.
+
+    `unreachable` of them are known to wait for ever; `sources` are those that see the group.
+    """
 
     group: GoroutineGroup
     owner: Frame | None
     slope: Slope | None
     delta: int
     goids: tuple[int, ...] = ()
+    unreachable: int = 0
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ class BodyHolder:
     """A suspected holder of an unclosed body: a row of the Bodies pane.
 
     `goid` is the goroutine that waits for the body to be closed (`readLoop`, or an h2 `doRequest`).
-    Empty strings and None are "this source does not see it".
+    Empty strings and None are "this source does not see it". `content_length` is bytes; `buffered_bytes`
+    have arrived in the client and `kernel_bytes` in the kernel, and wait to be read. `orphaned` says that
+    the garbage collector has freed the body: nobody can close it any more. `address` is the body's in
+    the target's memory, `connection` its connection's; 0 where not known.
     """
 
     goid: int
@@ -41,3 +44,12 @@ class BodyHolder:
     owner: Frame | None = None
     stack: Stack = ()
     sources: tuple[str, ...] = ()
+    tls: bool = False
+    content_length: int | None = None
+    buffered_bytes: int | None = None
+    kernel_bytes: int | None = None
+    orphaned: bool | None = None
+    reader_goid: int | None = None
+    address: int = 0
+    connection: int = 0
+    stream: int = 0

@@ -48,10 +48,22 @@ class BodyCensus:
 
     `idle_connections` wait to be used again; `awaiting` requests have no response yet. `torn` counts
     those that would not hold still; `unseen` says, a sentence each, what this census cannot see.
+    `time` is seconds since 1970.
     """
 
     bodies: tuple[OpenBody, ...]
+    time: float = 0.0
     idle_connections: int = 0
     awaiting: int = 0
     torn: int = 0
     unseen: tuple[str, ...] = ()
+
+    @property
+    def unattended(self) -> int:
+        """Bodies that nobody is reading at the moment."""
+        return sum(body.state is not BodyState.BEING_READ for body in self.bodies)
+
+    @property
+    def orphaned(self) -> int:
+        """Bodies that nobody can close any more."""
+        return sum(body.orphaned is True for body in self.bodies)

@@ -6,10 +6,24 @@ from dataclasses import dataclass
 
 from leaktui.model.capability import Source
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
+from leaktui.model.handoff_watch import HandoffWatch
+from leaktui.model.heap_census import HeapCensus
+from leaktui.model.holder import HolderSearch
+from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
+from leaktui.model.wait import GoroutineDetail
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsLook:
+    """Goroutines by stack as one more source saw them, at `time`."""
+
+    source: str
+    time: float
+    groups: tuple[GoroutineGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +31,9 @@ class Snapshot:
     """The newest fact of each kind; None means no source has delivered it yet.
 
     `time` is seconds on a monotonic clock, comparable within a session; `*_time` say when that part
-    was seen (the parts arrive at different rates), `groups_from` names the source of the goroutines.
+    was seen (the parts arrive at different rates), `*_from` names its source. `also` are the goroutines by
+    stack as sources beside `groups_from` count them, `leaked` those that nothing can wake, by source.
+    `holders` and `details` answer what was asked last, newest last.
     """
 
     time: float
@@ -32,10 +48,20 @@ class Snapshot:
     groups_from: str = "pprof"
     goroutines: tuple[Goroutine, ...] | None = None
     goroutines_time: float = 0.0
-    leaked_groups: tuple[GoroutineGroup, ...] | None = None
-    leaked_groups_time: float = 0.0
+    goroutines_from: str = "pprof"
+    also: tuple[GroupsLook, ...] = ()
+    leaked: tuple[GroupsLook, ...] = ()
     heap: HeapProfile | None = None
     heap_time: float = 0.0
+    heap_from: str = "pprof"
+    heap_census: HeapCensus | None = None
+    heap_census_time: float = 0.0
+    bodies: BodyCensus | None = None
+    bodies_time: float = 0.0
+    handoffs: HandoffWatch | None = None
+    handoffs_time: float = 0.0
+    holders: tuple[HolderSearch, ...] = ()
+    details: tuple[GoroutineDetail, ...] = ()
     trace: TraceSummary | None = None
     trace_time: float = 0.0
 

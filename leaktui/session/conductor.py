@@ -1,7 +1,9 @@
 """The session: engines in, Snapshots out.
 
-Law: one thread an engine (and one more for its long captures); every fact is folded under one lock into
-a new frozen Snapshot; a dead engine leaves what it has delivered in place and says so in its Source.
+Law: one thread an engine (and one more for each sort of long capture); every fact is folded under one lock
+into a new frozen Snapshot; a dead engine leaves what it has delivered in place and says so in its Source.
+Where several engines give the same thing, the first of them that works is asked for it: they are in the
+order of what they cost the target. Another one is asked now and then, so that two sources confirm each other.
 """
 
 from __future__ import annotations
@@ -12,28 +14,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from leaktui.engines.protocol import (
+    STOPPING,
     Engine,
     Fact,
-    FdsSeen,
-    GoroutinesSeen,
     GroupsSeen,
-    HeapSeen,
-    LeakedSeen,
-    ProcessSeen,
-    Refused,
     Request,
+    SearchProgress,
     TraceProgress,
-    TraceSeen,
     Want,
 )
 from leaktui.errors import TargetGone
-from leaktui.model.capability import Capability, Source, SourceState
+from leaktui.model.capability import Capability, Impact, Source, SourceState
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.target import Target
 from leaktui.session.events import ProgressMade, SessionEvent, SnapshotTaken, TargetExited
+from leaktui.session.folding import source_after, with_fact, with_second_look, with_source
 from leaktui.session.history import History
 from leaktui.session.lane import Lane
-from leaktui.text import format_bytes, format_count
+from leaktui.text import format_bytes
 
 CADENCE: Mapping[Want, float] = {
     Want.PROCESS: 1.0,
@@ -41,14 +39,34 @@ CADENCE: Mapping[Want, float] = {
     Want.GROUPS: 1.0,
     Want.HEAP: 3.0,
     Want.GOROUTINES: 30.0,
+    Want.BODIES: 1.0,
+    Want.HEAP_CENSUS: 3.0,
 }
 """Seconds between two looks, where the engine offers it. Lanes stretch what turns out to be slow."""
 
-_LONG = frozenset({Want.TRACE, Want.HEAP_AFTER_GC})
+_FREE_DUMP_SECONDS = 5.0
+"""Between two dumps of all goroutines where they cost the target nothing."""
+
+_SECOND_LOOKS: Mapping[Want, float] = {Want.GROUPS: 10.0}
+"""What is asked of a second source, too, and how often (seconds)."""
+
+_LONG_LANES = (
+    frozenset({Want.TRACE, Want.HEAP_AFTER_GC}),
+    frozenset({Want.HANDOFFS}),
+    frozenset({Want.LEAKED}),
+    frozenset({Want.HOLDERS, Want.DETAIL}),
+)
+"""What takes long, or is asked for by hand: each sort in a thread of its own."""
+
+_LONG = frozenset().union(*_LONG_LANES)
 
 
 class Session:
-    """Watches one target. `listener` is called from the session's threads and must return at once."""
+    """Watches one target. `listener` is called from the session's threads and must return at once.
+
+    *engines* come in the order in which they are preferred. With *dumps*, full goroutine dumps are taken
+    regularly even where they stop the target; where they do not, they are taken anyway.
+    """
 
     def __init__(
         self,
@@ -58,6 +76,7 @@ class Session:
         *,
         cadence: Mapping[Want, float] = CADENCE,
         allow_pauses: bool = False,
+        dumps: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target = target
@@ -66,6 +85,7 @@ class Session:
         self._engines = tuple(engines)
         self._listener = listener
         self._cadence = dict(cadence)
+        self._dumps = dumps
         self._clock = clock
         self._lock = threading.Lock()
         self._snapshot = Snapshot(
@@ -75,7 +95,8 @@ class Session:
         )
         self._capabilities: dict[str, Capability] = {}
         self._lanes: list[Lane] = []
-        self._long_lanes: dict[str, Lane] = {}
+        self._regular_lanes: dict[str, Lane] = {}
+        self._long_lanes: dict[tuple[str, Want], Lane] = {}
         self._trace_seconds = 0.0
         self._under_way: set[Want] = set()
         self._probing = {engine.name for engine in self._engines}
@@ -107,19 +128,26 @@ class Session:
                 Source(engine.name, SourceState.UNAVAILABLE, capability.reason, remedy=capability.remedy)
             )
             return
-        offered = set(capability.gives)
-        cadence = {want: pace for want, pace in self._cadence.items() if want.value in offered}
-        lane = Lane(engine, cadence, self._fold, self._fail, allow_pauses=self.allow_pauses)
-        long_lane = Lane(engine, {}, self._fold, self._fail, self._finish, allow_pauses=self.allow_pauses)
+        lane = Lane(engine, {}, self._fold, self._fail, allow_pauses=self.allow_pauses)
+        long_lanes = {}
+        for sort in _LONG_LANES:
+            wants = [want for want in sort if want.value in capability.gives]
+            if wants:
+                long_lane = Lane(
+                    engine, {}, self._fold, self._fail, self._finish, allow_pauses=self.allow_pauses
+                )
+                long_lanes.update({(engine.name, want): long_lane for want in wants})
         with self._lock:
             if self._closed:
                 return
-            self._lanes += [lane, long_lane]
-            self._long_lanes[engine.name] = long_lane
+            self._lanes += [lane, *dict.fromkeys(long_lanes.values())]
+            self._regular_lanes[engine.name] = lane
+            self._long_lanes.update(long_lanes)
         waiting = f"{capability.reason}: no answer yet" if capability.reason else "no answer yet"
         self._set_source(Source(engine.name, SourceState.WAITING, waiting))
-        lane.start()
-        long_lane.start()
+        self._assign()
+        for started in (lane, *dict.fromkeys(long_lanes.values())):
+            started.start()
 
     def close(self, timeout: float = 2.0) -> None:
         """End every thread and let go of the engines. Safe to call again."""
@@ -134,36 +162,88 @@ class Session:
         for lane in lanes:
             lane.join(max(0.0, deadline - time.monotonic()))
 
+    # -- who is asked what ---------------------------------------------------------------------
+
+    def _assign(self) -> None:
+        """Tell each engine's lane what to ask for, and how often."""
+        with self._lock:
+            plans = {name: self._plan(name) for name in self._regular_lanes}
+            lanes = dict(self._regular_lanes)
+        for name, lane in lanes.items():
+            lane.set_cadence(plans[name])
+
+    def _plan(self, name: str) -> dict[Want, float]:
+        capability = self._capabilities[name]
+        failed = self._source(name).state is SourceState.FAILED
+        plan = {}
+        for want, pace in self._cadence.items():
+            if want.value not in capability.gives:
+                continue
+            stops = _stops(capability, want)
+            if stops and not self._dumps:
+                continue
+            if want is Want.GOROUTINES and not stops:
+                pace = min(pace, _FREE_DUMP_SECONDS)
+            # One that failed goes on being asked, slower and slower: it may come back.
+            if failed or self._owner(want) == name:
+                plan[want] = pace
+            elif want in _SECOND_LOOKS and not stops:
+                plan[want] = max(pace, _SECOND_LOOKS[want])
+        return plan
+
+    def _owner(self, want: Want) -> str:
+        """The engine that is asked for *want*: the first that gives it and has not failed; empty for none."""
+        offering = [
+            engine.name
+            for engine in self._engines
+            if engine.name in self._capabilities
+            and self._capabilities[engine.name].usable
+            and want.value in self._capabilities[engine.name].gives
+        ]
+        working = [name for name in offering if self._source(name).state is not SourceState.FAILED]
+        return next(iter(working or offering), "")
+
     # -- orders --------------------------------------------------------------------------------
 
     def order(
-        self, wants: Iterable[Want], *, trace_seconds: float = 5.0, allow_pauses: bool | None = None
+        self,
+        wants: Iterable[Want],
+        *,
+        trace_seconds: float = 5.0,
+        allow_pauses: bool | None = None,
+        subject: int = 0,
     ) -> bool:
-        """Ask now for *wants*, of every engine that offers some of them; False when none does.
+        """Ask now for *wants*, each of the engine whose it is; False when none offers any of them.
 
-        *allow_pauses* is the consent to this one order; by default the session's own holds.
+        *allow_pauses* is the consent to this one order; by default the session's own holds. With it, who is
+        leaked is asked of every source. *subject* is what holders (an address) or details (a goid) are of.
         """
         consent = self.allow_pauses if allow_pauses is None else allow_pauses
-        wanted = frozenset(wants)
-        asked = False
+        orders: dict[Lane, set[Want]] = {}
         with self._lock:
-            lanes = list(self._lanes)
-            if Want.TRACE in wanted:
-                self._trace_seconds = trace_seconds
-        for lane in lanes:
-            is_long = lane is self._long_lanes.get(lane.engine.name)
-            offered = {
-                want
-                for want in wanted
-                if want.value in self._capabilities[lane.engine.name].gives and (want in _LONG) == is_long
-            }
-            if offered:
-                if is_long:
-                    with self._lock:
-                        self._under_way |= offered
-                lane.order(Request(frozenset(offered), trace_seconds=trace_seconds, allow_pauses=consent))
-                asked = True
-        return asked
+            for want in wants:
+                if want is Want.TRACE:
+                    self._trace_seconds = trace_seconds
+                for name in self._asked(want, consent):
+                    lane = self._long_lanes.get((name, want)) or self._regular_lanes[name]
+                    orders.setdefault(lane, set()).add(want)
+                    if want in _LONG:
+                        self._under_way.add(want)
+        for lane, wanted in orders.items():
+            lane.order(
+                Request(frozenset(wanted), trace_seconds=trace_seconds, allow_pauses=consent, subject=subject)
+            )
+        return bool(orders)
+
+    def _asked(self, want: Want, consent: bool) -> list[str]:
+        """The engines an order for *want* goes to."""
+        owner = self._owner(want)
+        if not owner or owner not in self._regular_lanes:
+            return []
+        if want is Want.LEAKED:
+            offering = [name for name in self._regular_lanes if want.value in self._capabilities[name].gives]
+            return [name for name in offering if consent or not _stops(self._capabilities[name], want)]
+        return [owner]
 
     def _finish(self, request: Request) -> None:
         with self._lock:
@@ -188,7 +268,7 @@ class Session:
 
     def cancel(self) -> None:
         """Give up long captures under way."""
-        for lane in list(self._long_lanes.values()):
+        for lane in set(self._long_lanes.values()):
             lane.cancel()
 
     def pause(self, paused: bool) -> None:
@@ -222,15 +302,27 @@ class Session:
             text = f"execution trace: {format_bytes(fact.received_bytes)}"
             self._listener(ProgressMade(engine.name, text, fraction))
             return
+        if isinstance(fact, SearchProgress):
+            if not self.is_under_way(Want.TRACE):  # one line tells how far things are
+                fraction = min(0.99, fact.fraction) if fact.fraction is not None else None
+                self._listener(ProgressMade(engine.name, fact.text, fraction))
+            return
         with self._lock:
             if self._closed:
                 return
-            snapshot = _with_fact(self._snapshot, fact, now, engine.name)
-            source = _source_after(engine, fact, snapshot, self._source(engine.name))
-            snapshot = _with_source(snapshot, source)
+            before = self._source(engine.name)
+            second = isinstance(fact, GroupsSeen) and self._owner(Want.GROUPS) != engine.name
+            if second and self._snapshot.groups is not None and self._snapshot.groups_from != engine.name:
+                snapshot = with_second_look(self._snapshot, fact, now, engine.name)
+            else:
+                snapshot = with_fact(self._snapshot, fact, now, engine.name)
+            source = source_after(engine, fact, snapshot, before)
+            snapshot = with_source(snapshot, source)
             self._snapshot = snapshot
         self.history.add(snapshot)
         self._listener(SnapshotTaken(snapshot))
+        if before.state is SourceState.FAILED:
+            self._assign()
 
     def _fail(self, engine: Engine, error: Exception) -> None:
         if isinstance(error, TargetGone):
@@ -246,6 +338,7 @@ class Session:
             return
         remedy = getattr(error, "remedy", "")
         self._set_source(Source(engine.name, SourceState.FAILED, str(error), remedy=remedy))
+        self._assign()
 
     def _source(self, name: str) -> Source:
         for source in self._snapshot.sources:
@@ -259,46 +352,12 @@ class Session:
                 return
             pause_ms = self._source(source.name).pause_ms
             self._snapshot = replace(
-                _with_source(self._snapshot, replace(source, pause_ms=pause_ms)), time=self._clock()
+                with_source(self._snapshot, replace(source, pause_ms=pause_ms)), time=self._clock()
             )
             snapshot = self._snapshot
         self._listener(SnapshotTaken(snapshot))
 
 
-def _with_source(snapshot: Snapshot, source: Source) -> Snapshot:
-    sources = tuple(source if item.name == source.name else item for item in snapshot.sources)
-    return replace(snapshot, sources=sources)
-
-
-def _with_fact(snapshot: Snapshot, fact: Fact, now: float, source: str) -> Snapshot:
-    """*snapshot* with *fact*, which *source* delivered, folded in."""
-    if isinstance(fact, ProcessSeen):
-        return replace(snapshot, time=now, process=fact.stat, process_time=now)
-    if isinstance(fact, FdsSeen):
-        return replace(snapshot, time=now, fds=fact.fds, fds_time=now)
-    if isinstance(fact, GroupsSeen):
-        return replace(snapshot, time=now, groups=fact.groups, groups_time=now, groups_from=source)
-    if isinstance(fact, GoroutinesSeen):
-        return replace(snapshot, time=now, goroutines=fact.goroutines, goroutines_time=now)
-    if isinstance(fact, LeakedSeen):
-        return replace(snapshot, time=now, leaked_groups=fact.groups, leaked_groups_time=now)
-    if isinstance(fact, HeapSeen):
-        return replace(snapshot, time=now, heap=fact.heap, heap_time=now)
-    if isinstance(fact, TraceSeen):
-        return replace(snapshot, time=now, trace=fact.trace, trace_time=now)
-    return replace(snapshot, time=now)
-
-
-def _source_after(engine: Engine, fact: Fact, snapshot: Snapshot, before: Source) -> Source:
-    """The engine's line after it delivered *fact*."""
-    if isinstance(fact, Refused):
-        return replace(before, state=SourceState.USED, detail=fact.reason, remedy=fact.remedy)
-    pause_ms = before.pause_ms + (fact.pause_ms if isinstance(fact, GoroutinesSeen) else 0.0)
-    detail = before.detail
-    if isinstance(fact, GroupsSeen):
-        detail = f"{format_count(snapshot.goroutine_count or 0)} goroutines"
-    elif isinstance(fact, FdsSeen):
-        detail = f"{format_count(len(fact.fds))} fds"
-    elif before.state is not SourceState.USED:
-        detail = ""
-    return Source(engine.name, SourceState.USED, detail, pause_ms)
+def _stops(capability: Capability, want: Want) -> bool:
+    """Whether that engine stops the target for a moment to get *want*."""
+    return want in STOPPING and capability.impact is not Impact.NONE

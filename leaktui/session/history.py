@@ -103,7 +103,11 @@ def _points(snapshot: Snapshot, previous: Snapshot | None) -> list[tuple[Metric,
     if snapshot.groups is not None and (previous is None or snapshot.groups is not previous.groups):
         count = sum(group.count for group in snapshot.groups)
         points.append((Metric.GOROUTINES, Point(snapshot.groups_time, count)))
-        points.append((Metric.OPEN_BODIES, Point(snapshot.groups_time, count_open_bodies(snapshot.groups))))
+        if snapshot.bodies is None:
+            open_bodies = count_open_bodies(snapshot.groups)
+            points.append((Metric.OPEN_BODIES, Point(snapshot.groups_time, open_bodies)))
+    if snapshot.bodies is not None and (previous is None or snapshot.bodies is not previous.bodies):
+        points.append((Metric.OPEN_BODIES, Point(snapshot.bodies_time, snapshot.bodies.unattended)))
     if snapshot.heap is not None and (previous is None or snapshot.heap is not previous.heap):
         live = sum(site.inuse_bytes for site in snapshot.heap.sites)
         points.append((Metric.LIVE_HEAP, Point(snapshot.heap_time, live)))

@@ -45,11 +45,21 @@ class Lane:
         self._paused = threading.Event()
         self._cancel = threading.Event()
         self._due: dict[Want, float] = dict.fromkeys(cadence, 0.0)
+        self._paces = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"leaktui-{engine.name}", daemon=True)
 
     def start(self) -> None:
         """Begin asking."""
         self._thread.start()
+
+    def set_cadence(self, cadence: Mapping[Want, float]) -> None:
+        """From now on ask for these, at these paces; what is new is asked for at once."""
+        with self._paces:
+            if cadence == self._cadence:
+                return
+            self._cadence = dict(cadence)
+            self._due = {want: self._due.get(want, 0.0) for want in cadence}
+        self._wake.set()
 
     def order(self, request: Request) -> None:
         """Ask for *request* as soon as the capture under way is over."""
@@ -109,9 +119,10 @@ class Lane:
             self._on_done(request)
             took = time.monotonic() - began
             now = time.monotonic()
-            for want in request.wants & self._due.keys():
-                pace = max(self._cadence[want], took * (1 / _DUTY - 1))
-                self._due[want] = now + min(_LONGEST_PAUSE_SECONDS, pace * 2 ** min(failures, 5))
+            with self._paces:
+                for want in request.wants & self._due.keys():
+                    pace = max(self._cadence[want], took * (1 / _DUTY - 1))
+                    self._due[want] = now + min(_LONGEST_PAUSE_SECONDS, pace * 2 ** min(failures, 5))
 
     def _next_request(self) -> Request | None:
         """The next thing to do, or None after a wait."""
@@ -120,14 +131,16 @@ class Lane:
         except queue.Empty:
             pass
         now = time.monotonic()
-        if self._paused.is_set() or not self._due:
+        with self._paces:
+            due = dict(self._due)
+        if self._paused.is_set() or not due:
             self._wait(None)
             return None
         # One want a capture, so that a slow one does not hold back the facts of a quick one.
-        want = min(self._due, key=lambda item: self._due[item])
-        if self._due[want] <= now:
+        want = min(due, key=lambda item: due[item])
+        if due[want] <= now:
             return Request(frozenset({want}), allow_pauses=self._allow_pauses)
-        self._wait(self._due[want] - now)
+        self._wait(due[want] - now)
         return None
 
     def _wait(self, seconds: float | None) -> None:

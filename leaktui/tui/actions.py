@@ -51,7 +51,7 @@ ACTIONS: tuple[Action, ...] = (
         Topic.LOOK, Place.BOTH, 1, palette=False,
     ),
     Action(
-        "back", ("escape",), "Esc", "back", "go up; end a filter; give up a trace",
+        "back", ("escape",), "Esc", "back", "up; end a filter; give up a long look",
         Topic.LOOK, rank=2, palette=False,
     ),
     Action(
@@ -66,8 +66,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("calls", ("c",), "c", "call tree", "heap: all stacks as one tree", Topic.TABLE, rank=12),
     Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
     Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
-    Action("refresh", ("r",), "r", "refresh", "dump, heap and fds, now", Topic.ASK, Place.BOTH, 9),
+    Action("refresh", ("r",), "r", "refresh", "goroutines, bodies, heap, fds, now", Topic.ASK, Place.BOTH, 9),
     Action("trace", ("t",), "t", "trace", "take an execution trace of 5 s", Topic.ASK, rank=10),
+    Action("holders", ("h",), "h", "holders", "who keeps a body or object alive", Topic.ASK, rank=3),
     Action("collect", ("G",), "G", "heap after GC", "collect garbage, then read the heap", Topic.ASK),
     Action("export", ("e",), "e", "export", "pane or report into a file here", Topic.APP, rank=11),
     Action("edit", ("o",), "o", "$EDITOR", "open the source line in $EDITOR", Topic.APP),

@@ -1,6 +1,6 @@
 """What a row has to tell when one goes down into it: documents of lines. Pure.
 
-A line's target is what Enter opens: a Frame (its source) or a Goroutine (its stack).
+A line's target is what Enter opens: a Frame (its source), a Goroutine (its stack), a Holder or a link.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from leaktui.model.assessment import GroupRow, SiteRow
-from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Finding
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, Labels
-from leaktui.text import format_bytes, format_count, format_duration, masked_url, printable
+from leaktui.text import format_bytes, format_count, printable
+from leaktui.tui.links import GoroutineLink
 from leaktui.tui.widgets.columns import UNKNOWN
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span, Tone
@@ -133,6 +133,10 @@ def group_lines(row: GroupRow, goroutines: Sequence[Goroutine]) -> list[DocLine]
     ]
     if group.oldest_wait_minutes is not None:
         lines.append(field("oldest wait", minutes_text(group.oldest_wait_minutes)))
+    if row.unreachable:
+        lines.append(field("leaked", _leaked_text(row), "danger"))
+    if row.sources:
+        lines.append(field("seen by", ", ".join(printable(source, 40) for source in row.sources)))
     lines += _label_lines(group.labels)
     lines += _creator_lines(group.created_by)
     lines += [DocLine(), DocLine(heading("Stack")), *stack_lines(group.stack, row.owner)]
@@ -156,6 +160,13 @@ def group_lines(row: GroupRow, goroutines: Sequence[Goroutine]) -> list[DocLine]
     return lines
 
 
+def _leaked_text(row: GroupRow) -> str:
+    """How many of a group nothing can wake any more."""
+    every = row.unreachable >= row.group.count
+    how_many = "all of them" if every else f"{format_count(row.unreachable)} of them"
+    return f"{how_many} wait for ever: nothing live can wake them"
+
+
 def goroutine_line(goroutine: Goroutine) -> DocLine:
     """One goroutine, to open."""
     wait = f", {minutes_text(goroutine.wait_minutes)}" if goroutine.wait_minutes is not None else ""
@@ -165,8 +176,10 @@ def goroutine_line(goroutine: Goroutine) -> DocLine:
     )
 
 
-def goroutine_lines(goroutine: Goroutine, owner: Frame | None) -> list[DocLine]:
-    """One goroutine of a dump."""
+def goroutine_lines(
+    goroutine: Goroutine, owner: Frame | None, closer: Sequence[DocLine] = ()
+) -> list[DocLine]:
+    """One goroutine of a dump; *closer* are the sections of a closer look, put before its stack."""
     state = printable(goroutine.wait_reason, 100)
     lines = [field("state", state + (", locked to its thread" if goroutine.locked_to_thread else ""))]
     if goroutine.wait_minutes is not None:
@@ -175,8 +188,10 @@ def goroutine_lines(goroutine: Goroutine, owner: Frame | None) -> list[DocLine]:
         lines.append(field("leaked", "the runtime found it unreachable", "danger"))
     lines += _label_lines(goroutine.labels)
     if goroutine.parent_goid is not None:
-        lines.append(field("parent", f"goroutine {goroutine.parent_goid}"))
+        link = GoroutineLink(goroutine.parent_goid)
+        lines.append(field("parent", f"goroutine {goroutine.parent_goid}", target=link))
     lines += _creator_lines(goroutine.created_by)
+    lines += closer
     lines += [DocLine(), DocLine(heading("Stack")), *stack_lines(goroutine.stack, owner)]
     if goroutine.elided:
         count = "some" if goroutine.elided < 0 else str(goroutine.elided)
@@ -213,46 +228,6 @@ def site_lines(row: SiteRow) -> list[DocLine]:
         DocLine(heading("Allocated by, and its callers")),
         *stack_lines(site.stack, row.owner),
     ]
-    return lines
-
-
-def body_lines(body: BodyHolder, goroutine: Goroutine | None) -> list[DocLine]:
-    """A suspected holder of an unclosed body. Cells no source has seen stay dashes."""
-    request = (
-        f"{printable(body.method, 20)} {masked_url(body.url)}".strip() if body.url or body.method else UNKNOWN
-    )
-    age = format_duration(body.age_seconds) if body.age_seconds is not None else UNKNOWN
-    lines = [
-        DocLine(
-            ((body.state.value, "strong"), (f" · {body.confidence.value}", CONFIDENCE_TONES[body.confidence]))
-        ),
-        field("request", request),
-        field("status", str(body.status) if body.status is not None else UNKNOWN),
-        field("protocol", printable(body.protocol, 20) or UNKNOWN),
-        field("peer", printable(body.peer, 200) or UNKNOWN),
-        field("fd", str(body.fd) if body.fd is not None else UNKNOWN),
-        field("age", age),
-        field("seen by", ", ".join(printable(source, 40) for source in body.sources) or UNKNOWN),
-    ]
-    if body.owner is not None:
-        lines.append(
-            field(
-                "owner",
-                f"{function_name(body.owner.function)}  {frame_path(body.owner)}",
-                "strong",
-                body.owner,
-            )
-        )
-    else:
-        lines.append(field("owner", "not known yet: an execution trace (t) may tell", "muted"))
-    if goroutine is not None:
-        lines += [
-            DocLine(),
-            DocLine(heading("The goroutine that waits for Close")),
-            goroutine_line(goroutine),
-        ]
-    if body.stack:
-        lines += [DocLine(), DocLine(heading("Opened by")), *stack_lines(body.stack, body.owner)]
     return lines
 
 

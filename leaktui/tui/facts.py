@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from leaktui.engines.protocol import Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import Capability
 from leaktui.model.snapshot import Snapshot
@@ -15,7 +16,9 @@ from leaktui.session.history import Metric, Point
 class Facts:
     """`watched_seconds` is since the investigation started; `uptime_seconds` the target's own age.
 
-    `baseline_seconds` is the age of a baseline set by hand, None for the one of the start.
+    `baseline_seconds` is the age of a baseline set by hand, None for the one of the start. `searching` is the
+    address whose holders are being looked for, 0 for none; `searched` are those that were asked for at all.
+    `under_way` are the long captures that were ordered and have not ended.
     """
 
     snapshot: Snapshot
@@ -27,6 +30,15 @@ class Facts:
     baseline_seconds: float | None = None
     paused: bool = False
     exited: str | None = None
+    searching: int = 0
+    searched: frozenset[int] = frozenset()
+    under_way: frozenset[Want] = frozenset()
+
+    def offers(self, want: Want) -> bool:
+        """Whether some usable source gives *want*, and the target is still there."""
+        return self.exited is None and any(
+            item.usable and want.value in item.gives for item in self.capabilities
+        )
 
     def points(self, metric: Metric) -> list[tuple[float, float]]:
         """The series of *metric* as (seconds, value)."""

@@ -9,21 +9,35 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from leaktui.engines.protocol import DUMP_GATE, STOP_SECONDS_PER_GOROUTINE, Want
+from leaktui.model.capability import Impact, SourceState
 from leaktui.text import format_count, format_duration
 from leaktui.tui.source import InvestigationLike
 
 if TYPE_CHECKING:
     from leaktui.tui.screens.watch import WatchScreen
 
-_LIGHT = frozenset({Want.PROCESS, Want.FDS, Want.GROUPS, Want.HEAP, Want.GOROUTINES})
+_LIGHT = frozenset(
+    {
+        Want.PROCESS,
+        Want.FDS,
+        Want.GROUPS,
+        Want.HEAP,
+        Want.GOROUTINES,
+        Want.BODIES,
+        Want.HEAP_CENSUS,
+    }
+)
 
 
 class Orders:
-    """Carries out the keys r, t and G of a watch screen."""
+    """Carries out the keys r, t, h and G of a watch screen."""
 
     def __init__(self, screen: WatchScreen) -> None:
         self._screen = screen
         self._pauses_allowed = False
+        self._searching = 0
+        self.searched: frozenset[int] = frozenset()
+        """The addresses whose holders were asked for."""
 
     def refresh(self) -> None:
         """Look at everything now. A full dump of many goroutines is asked for first."""
@@ -35,6 +49,7 @@ class Orders:
             count <= DUMP_GATE
             or self._may_pause(investigation)
             or not investigation.session.offers(Want.GOROUTINES)
+            or _dumps_are_free(investigation)
         ):
             self._order(investigation, _LIGHT)
             self._screen.notify("looking at everything now", markup=False, timeout=2)
@@ -78,6 +93,38 @@ class Orders:
         else:
             self._screen.notify("no source here gives execution traces: they need pprof", markup=False)
 
+    def find_holders(self, address: int) -> None:
+        """Look for what holds the object at *address*; one search at a time."""
+        investigation = self._ready()
+        if investigation is None:
+            return
+        if not investigation.session.offers(Want.HOLDERS):
+            self._screen.notify("no source here can search the target's memory", markup=False)
+        elif not address:
+            self._screen.notify("no source has seen where this lies in memory", markup=False)
+        elif investigation.session.is_under_way(Want.HOLDERS):
+            self._screen.notify("a search is under way: Esc gives it up", markup=False)
+        elif investigation.session.order({Want.HOLDERS}, subject=address):
+            self._searching = address
+            self.searched |= {address}
+
+    def look_closely(self, goid: int) -> None:
+        """Ask what goroutine *goid* waits on and will still run, where a source can tell."""
+        investigation = self._screen.investigation
+        if investigation is None or investigation.session.exited is not None:
+            return
+        session = investigation.session
+        if session.offers(Want.DETAIL) and not session.is_under_way(Want.DETAIL):
+            session.order({Want.DETAIL}, subject=goid)
+
+    @property
+    def searching(self) -> int:
+        """The address whose holders are being looked for, 0 for none."""
+        investigation = self._screen.investigation
+        if investigation is None or not investigation.session.is_under_way(Want.HOLDERS):
+            return 0
+        return self._searching
+
     def _ready(self) -> InvestigationLike | None:
         investigation = self._screen.investigation
         if investigation is None:
@@ -110,3 +157,16 @@ class Orders:
                 then()
 
         self._screen.app.push_screen(ConsentScreen(what, cost), answered)
+
+
+def _dumps_are_free(investigation: InvestigationLike) -> bool:
+    """Whether a source that works gives all goroutines without stopping the target."""
+    session = investigation.session
+    failed = {item.name for item in session.snapshot.sources if item.state is SourceState.FAILED}
+    return any(
+        item.usable
+        and item.impact is Impact.NONE
+        and Want.GOROUTINES.value in item.gives
+        and item.engine not in failed
+        for item in session.capabilities
+    )

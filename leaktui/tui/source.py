@@ -45,10 +45,17 @@ class SessionLike(Protocol):
     def exited(self) -> str | None: ...
 
     def order(
-        self, wants: Iterable[Want], *, trace_seconds: float = 5.0, allow_pauses: bool | None = None
+        self,
+        wants: Iterable[Want],
+        *,
+        trace_seconds: float = 5.0,
+        allow_pauses: bool | None = None,
+        subject: int = 0,
     ) -> bool: ...
 
     def offers(self, want: Want) -> bool: ...
+
+    def is_under_way(self, want: Want) -> bool: ...
 
     def cancel(self) -> None: ...
 

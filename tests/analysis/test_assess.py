@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.program import HandOver, ResponseStep, UnknownProgram
 from leaktui.model.capability import Source, SourceState
@@ -196,15 +198,27 @@ def test_memory_that_grows_without_a_gc_is_undecided_and_says_why() -> None:
     assert any("--allow pause" in text for text in result.missing)
 
 
-def test_nothing_is_clean_while_a_source_is_missing() -> None:
+def test_nothing_is_clean_while_something_cannot_be_seen() -> None:
     sources = (
         Source("proc", SourceState.USED),
         Source("pprof", SourceState.UNAVAILABLE, "the program serves no pprof"),
     )
-    snapshots = history(40, lambda second: IDLE, sources=sources)
+    snapshots = [replace(item, groups=None) for item in history(40, lambda second: IDLE, sources=sources)]
     result = assess(snapshots, UnknownProgram(), DONE)
     assert result.verdict is Verdict.UNDECIDED
     assert any("serves no pprof" in text for text in result.missing)
+
+
+def test_a_source_is_not_missed_where_another_sees_the_same() -> None:
+    sources = (
+        Source("proc", SourceState.USED),
+        Source("memory", SourceState.USED),
+        Source("pprof", SourceState.UNAVAILABLE, "the program serves no pprof"),
+    )
+    seen = history(40, lambda second: IDLE, sources=sources)
+    assert assess(seen, UnknownProgram(), DONE).verdict is Verdict.CLEAN
+    blind = [replace(item, heap=None) for item in seen]
+    assert assess(blind, UnknownProgram(), DONE).missing == ("the heap could not be seen",)
 
 
 def test_nothing_is_settled_in_the_first_seconds() -> None:

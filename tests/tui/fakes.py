@@ -16,8 +16,11 @@ from leaktui.session.history import Metric, Point
 from tests.tui.scene import (
     CAPABILITIES,
     GROUPS,
+    IN_MEMORY,
     LEAKING,
     LEVEL_SERIES,
+    MEMORY_CAPABILITIES,
+    MEMORY_SNAPSHOT,
     NOW,
     RISING_SERIES,
     SITES,
@@ -47,18 +50,34 @@ class FakeSession:
     orders: list[tuple[frozenset[Want], bool]] = field(default_factory=list)
     pauses: list[bool] = field(default_factory=list)
     cancelled: int = 0
+    subjects: list[tuple[Want, int]] = field(default_factory=list)
+    under_way: set[Want] = field(default_factory=set)
 
     def order(
-        self, wants: Iterable[Want], *, trace_seconds: float = 5.0, allow_pauses: bool | None = None
+        self,
+        wants: Iterable[Want],
+        *,
+        trace_seconds: float = 5.0,
+        allow_pauses: bool | None = None,
+        subject: int = 0,
     ) -> bool:
-        self.orders.append((frozenset(wants), self.allow_pauses if allow_pauses is None else allow_pauses))
+        wants = frozenset(wants)
+        if subject:
+            self.subjects += [(want, subject) for want in wants]
+            self.under_way |= wants
+        else:
+            self.orders.append((wants, self.allow_pauses if allow_pauses is None else allow_pauses))
         return True
+
+    def is_under_way(self, want: Want) -> bool:
+        return want in self.under_way
 
     def offers(self, want: Want) -> bool:
         return want in self.offered
 
     def cancel(self) -> None:
         self.cancelled += 1
+        self.under_way.clear()
 
     def pause(self, paused: bool) -> None:
         self.pauses.append(paused)
@@ -103,6 +122,13 @@ class FakeInvestigation:
             self.assessment = assessment
         self.session.snapshot = replace(self.session.snapshot, **snapshot_changes)
         self.listener("moved")
+
+
+def read_from_memory() -> FakeInvestigation:
+    """The same service stripped and without pprof: everything comes from its memory."""
+    session = FakeSession(MEMORY_SNAPSHOT, capabilities=MEMORY_CAPABILITIES)
+    session.offered = frozenset(Want(name) for item in MEMORY_CAPABILITIES for name in item.gives)
+    return FakeInvestigation(session, IN_MEMORY)
 
 
 def looking() -> FakeInvestigation:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from leaktui.model.assessment import Assessment, FdRow, GroupRow, SiteRow, Slope
 from leaktui.model.body import BodyHolder, BodyState
 from leaktui.model.capability import Capability, Impact, Source, SourceState
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind, Verdict
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
+from leaktui.model.heap_census import HeapCensus, SizeClass, TypeCount
+from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
 from leaktui.model.process import FdKind, GoProcess, ProcessStat
 from leaktui.model.profile import AllocSite, HeapProfile
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.target import BuildInfo, Module, Target
+from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
 from leaktui.session.history import Metric, Point
 
 NOW = 1_000.0
@@ -266,6 +271,21 @@ CAPABILITIES = (
     Capability("pprof", True, Impact.LIGHT, ("groups", "goroutines", "heap", "heap-after-gc", "trace")),
     Capability("memory", False, Impact.NONE),
 )
+MEMORY_SOURCES = (
+    Source("proc", SourceState.USED, "1,240 fds"),
+    Source("memory", SourceState.USED, "1,257 goroutines, 2 torn"),
+    Source("pprof", SourceState.UNAVAILABLE, "no listener of the process serves pprof"),
+)
+MEMORY_CAPABILITIES = (
+    Capability("proc", True, Impact.NONE, ("process", "fds")),
+    Capability(
+        "memory",
+        True,
+        Impact.NONE,
+        ("groups", "goroutines", "bodies", "heap-census", "handoffs", "leaked", "holders", "goroutine-detail"),
+    ),
+    Capability("pprof", False, Impact.LIGHT),
+)
 
 SNAPSHOT = Snapshot(
     time=NOW,
@@ -293,6 +313,140 @@ LEAKING = Assessment(
     notes=("24 idle keep-alive connections are no leak",),
     missing=("which headers the open responses carry: pprof does not show them",),
     settled=True,
+)
+
+BODY, RESPONSE, REQUESTS = 0xC0000A4040, 0xC000176000, 0xC0004C8000
+HELD_BODY = BodyHolder(
+    goid=100,
+    protocol="HTTP/1.1",
+    state=BodyState.PART_READ,
+    confidence=Confidence.PROVEN,
+    method="GET",
+    url="https://users.internal/v1/users/1000?token=secret",
+    status=503,
+    peer="10.0.3.17:443",
+    fd=20,
+    age_seconds=80.0,
+    owner=OWNER,
+    stack=DO,
+    sources=("memory", "proc"),
+    tls=True,
+    content_length=12_698,
+    buffered_bytes=2_048,
+    kernel_bytes=8_602,
+    orphaned=False,
+    reader_goid=18,
+    address=BODY,
+    connection=0xC000310000,
+)
+ORPHANED_BODY = BodyHolder(
+    goid=102,
+    protocol="HTTP/1.1",
+    state=BodyState.UNREAD,
+    confidence=Confidence.PROVEN,
+    method="POST",
+    url="http://mail.internal/send",
+    status=202,
+    peer="10.0.3.30:80",
+    fd=21,
+    age_seconds=45.0,
+    sources=("memory",),
+    buffered_bytes=512,
+    orphaned=True,
+    connection=0xC000310900,
+)
+HELD_BY_OBJECT = Holder(
+    HolderKind.OBJECT,
+    RESPONSE + 0x40,
+    BODY,
+    object=RESPONSE,
+    size=144,
+    type_name="net/http.Response",
+    field=".Body",
+)
+HELD_BY_MAP = Holder(
+    HolderKind.OBJECT,
+    REQUESTS + 0x18,
+    RESPONSE,
+    object=REQUESTS,
+    size=2_048,
+    type_name="example.com/shop/users.group",
+    field=".slots[3].elem",
+)
+HELD_BY_GLOBAL = Holder(
+    HolderKind.GLOBAL,
+    0x9C4A20,
+    REQUESTS,
+    type_name="map[string]*http.Response",
+    name="example.com/shop/users.pending",
+)
+HELD_BY_FRAME = Holder(HolderKind.FRAME, 0xC00009EF10, RESPONSE, field=".resp", goid=18, frame=WORKER[3])
+BODY_HOLDERS = HolderSearch(
+    BODY,
+    64,
+    "net/http.bodyEOFSignal",
+    levels=(
+        HolderLevel(1, (HELD_BY_OBJECT,)),
+        HolderLevel(2, (HELD_BY_MAP, HELD_BY_FRAME), omitted=3),
+        HolderLevel(3, (HELD_BY_GLOBAL,)),
+    ),
+    path=(HELD_BY_OBJECT, HELD_BY_MAP, HELD_BY_GLOBAL),
+    done=True,
+    scanned_bytes=48_234_496,
+    seconds=0.9,
+)
+CENSUS = HeapCensus(
+    live_bytes=38_590_464,
+    objects=412_800,
+    classes=(
+        SizeClass(0, False, 3, 3, 9_437_184),
+        SizeClass(0, True, 1, 1, 4_194_304),
+        SizeClass(16, False, 240, 122_400, 1_958_400),
+        SizeClass(48, True, 1_210, 201_300, 9_662_400),
+        SizeClass(4_096, False, 306, 612, 2_506_752),
+        SizeClass(8_192, True, 0, 0, 0),
+    ),
+    types=(
+        TypeCount("[]*example.com/shop/catalog.item", 1, 4_194_304),
+        TypeCount("net/http.persistConn", 612, 783_360),
+    ),
+    typed_bytes=4_977_664,
+    stack_bytes=5_242_880,
+    gc_cycles=57,
+)
+DETAIL = GoroutineDetail(
+    18,
+    Wait(
+        (Channel(0xC00007A0C0, False, "main.job", 16, 0, False, receivers=(18, 19, 20, 21), waiting=8),)
+    ),
+    deferred=(
+        DeferredCall(
+            go("sync.(*WaitGroup).Done", "sync/waitgroup.go", 156),
+            frame("main.(*thumbnailer).run", "/srv/shop/src/thumbs.go", 72),
+            open_coded=True,
+        ),
+    ),
+    panics=(Panic("thumbnail too large", "*errors.errorString", recovered=True),),
+)
+
+MEMORY_SNAPSHOT = replace(
+    SNAPSHOT,
+    sources=MEMORY_SOURCES,
+    groups_from="memory",
+    goroutines_from="memory",
+    heap=None,
+    heap_census=CENSUS,
+    heap_census_time=NOW,
+)
+IN_MEMORY = replace(
+    LEAKING,
+    bodies=(HELD_BODY, ORPHANED_BODY),
+    groups=(
+        *(replace(row, sources=("memory", "pprof")) for row in GROUPS[:3]),
+        replace(GROUPS[3], unreachable=8, sources=("memory",)),
+        GROUPS[4],
+    ),
+    sites=(),
 )
 
 

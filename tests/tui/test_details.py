@@ -8,7 +8,6 @@ from leaktui.model.body import BodyHolder, BodyState
 from leaktui.model.finding import Confidence
 from leaktui.model.goroutine import Ancestor, Goroutine
 from leaktui.tui.details import (
-    body_lines,
     finding_lines,
     goroutine_lines,
     group_lines,

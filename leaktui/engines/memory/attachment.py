@@ -7,6 +7,7 @@ keep caches are one thread's: `split` gives another thread its own.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from leaktui.engines.memory.allgs import find_allgs
 from leaktui.engines.memory.goroutines import GoroutineReader, Tally
 from leaktui.engines.memory.reader import CachedMemory, ProcessMemory
 from leaktui.engines.memory.runtime_layout import RuntimeLayout, find_runtime_layout
+from leaktui.engines.memory.target_clock import find_clock_offset
 from leaktui.engines.memory.unwind import Unwinder
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.errors import DecodeError, EngineUnavailable, TargetGone
@@ -28,7 +30,7 @@ _PROBE_TRIES = 3
 class Attachment:
     """One process. `started_ticks` tells it from a later one with its pid; `allgs` is runtime.allgs's address.
 
-    `same_clock` says whether CLOCK_MONOTONIC is the same there as here.
+    `clock_offset` is nanoseconds its CLOCK_MONOTONIC is ahead of ours, None where that is not known.
     """
 
     pid: int
@@ -39,12 +41,16 @@ class Attachment:
     allgs: int
     unwinder: Unwinder
     goroutines: GoroutineReader
-    same_clock: bool
+    clock_offset: int | None
 
     @property
     def bias(self) -> int:
         """What its executable was moved by."""
         return self.layout.bias
+
+    def now(self) -> int:
+        """CLOCK_MONOTONIC of the process in nanoseconds, what its waits are dated in; 0 where it is not known."""
+        return 0 if self.clock_offset is None else time.monotonic_ns() + self.clock_offset
 
     def split(self) -> Attachment:
         """The same process, with readers of its own for another thread."""
@@ -83,8 +89,10 @@ def attach(pid: int, cancel: threading.Event, *, started_ticks: int | None = Non
         reader = GoroutineReader(memory, layout, unwinder, allgs)
         _check(reader, cancel)
         read_live_stat(pid, stat.started_ticks)
-        clock = _has_our_clock(pid)
-        return Attachment(pid, stat.started_ticks, memory, executable, layout, allgs, unwinder, reader, clock)
+        offset = find_clock_offset(pid)
+        return Attachment(
+            pid, stat.started_ticks, memory, executable, layout, allgs, unwinder, reader, offset
+        )
     except BaseException as error:
         if memory is not None:
             memory.close()
@@ -98,14 +106,6 @@ def attach(pid: int, cancel: threading.Event, *, started_ticks: int | None = Non
         if isinstance(error, OSError):
             raise TargetGone(f"process {pid} exited while it was looked at") from None
         raise
-
-
-def _has_our_clock(pid: int) -> bool:
-    """Whether CLOCK_MONOTONIC is the same for *pid* as for us: not so in a time namespace of its own."""
-    try:
-        return Path(f"/proc/{pid}/ns/time").readlink() == Path("/proc/self/ns/time").readlink()
-    except OSError:
-        return True  # a kernel without time namespaces
 
 
 def _check(reader: GoroutineReader, cancel: threading.Event) -> None:

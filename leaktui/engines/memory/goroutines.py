@@ -7,19 +7,21 @@ still is reported with the function it began with and counted as moving. No stac
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import SCAN_BIT, is_plausible, read_allgs
+from leaktui.engines.memory.ancestors import AncestorReader
 from leaktui.engines.memory.labels import read_labels
 from leaktui.engines.memory.reader import MemoryReader
 from leaktui.engines.memory.runtime_layout import GState, RuntimeLayout
 from leaktui.engines.memory.unwind import End, Trace, Unwinder
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Frame, Stack
-from leaktui.model.goroutine import Goroutine, Labels
+from leaktui.model.goroutine import Ancestor, Goroutine, Labels
 
 # runtime/runtime2.go; the words are those of gStatusStrings (runtime/traceback.go).
 _RUNNABLE, _RUNNING, _SYSCALL, _WAITING, _COPYSTACK, _PREEMPTED, _LEAKED = 1, 2, 3, 4, 8, 9, 10
@@ -53,6 +55,21 @@ _NANOSECONDS_A_MINUTE = 60_000_000_000
 _USERS = frozenset(("runtime.main", "runtime.corostart", "runtime.handleAsyncEvent"))
 _SOMETIMES = frozenset(("runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups"))
 
+# Waits that only another goroutine of the same synctest bubble can end (isIdleInSynctest, Go 1.25 on); those whose
+# words say `(durable)` themselves are left out.
+_DURABLE = frozenset(
+    (
+        "chan receive (nil chan)",
+        "chan send (nil chan)",
+        "select (no cases)",
+        "sleep",
+        "sync.Cond.Wait",
+        "coroutine",
+        "synctest.Run",
+        "synctest.Wait",
+    )
+)
+
 _TORN = Trace((), End.TORN)
 
 
@@ -66,15 +83,35 @@ class _Owner(Enum):
 
 
 class Seen(NamedTuple):
-    """The goroutine whose runtime.g is at `address`. Where `trace` is torn, it was moving or running."""
+    """The goroutine whose runtime.g is at `address`. Where `trace` is torn, it was moving or running.
+
+    `ancestors` is where a record of its ancestors is, `bubble` its synctest bubble; 0 for none. `labels` were
+    read along with the stack, None where they were not read.
+    """
 
     state: GState
     trace: Trace
     address: int
+    ancestors: int = 0
+    bubble: int = 0
+    labels: Labels | None = None
 
     @property
     def status(self) -> int:
         return self.state.status
+
+
+class StackBytes(NamedTuple):
+    """A goroutine's stack from its stack pointer `sp` up, and the pc it stopped at.
+
+    `in_syscall` says that both are those entersyscall saved; `whole` that `data` goes on to the outer end.
+    """
+
+    pc: int
+    sp: int
+    data: bytes
+    in_syscall: bool
+    whole: bool
 
 
 class Tally:
@@ -101,13 +138,15 @@ class GoroutineReader:
         self._creators: dict[int, Frame | None] = {}
         self._labels: dict[int, Labels] = {}
         self._entries: dict[int, Stack] = {}
+        self._extras = _find_extras(layout)
+        self._count_place = _find_count(layout)
+        self._ancestors = AncestorReader(memory, layout, unwinder)
 
     def iter_seen(self, tally: Tally, cancel: threading.Event, *, sample: int = 0) -> Iterator[Seen]:
         """Every goroutine a dump would show, in no order; about *sample* of them, evenly, where it is given.
 
         Raises TargetGone, and DecodeError when the list itself cannot be read.
         """
-        self._labels.clear()  # freed label sets may come back as others
         addresses: Sequence[int] = read_allgs(self._memory, self._allgs)
         if sample and len(addresses) > sample:
             addresses = addresses[:: len(addresses) // sample]
@@ -116,6 +155,37 @@ class GoroutineReader:
             if cancel.is_set():
                 return
             yield from self._read_batch(addresses[start : start + BATCH], tally)
+
+    def look(self, address: int) -> Seen | None:
+        """The goroutine whose g is at *address*, read by itself: g, stack, g. None where a dump shows none.
+
+        Its trace is torn where it runs, or moved whenever it was read. Raises TargetGone.
+        """
+        return self._read_again(address, Tally())
+
+    def state_at(self, address: int) -> GState | None:
+        """The runtime.g at *address* as it is now; None where it cannot be read."""
+        raw = self._read_raw([address]).get(address)
+        return None if raw is None else self._decode(raw)
+
+    def read_stack(self, state: GState, limit: int = STACK_LIMIT) -> StackBytes | None:
+        """The stack of a goroutine that does not run, as *state* has it; None where there is none to read."""
+        if state.status not in _AT_REST:
+            return None
+        in_syscall = state.syscall_sp != 0
+        pc, sp = (state.syscall_pc, state.syscall_sp) if in_syscall else (state.pc, state.sp)
+        size = state.high - sp
+        if not state.low <= sp < state.high or sp % 8:
+            return None
+        part = min(size, limit)
+        try:
+            data = self._memory.read(sp, part)
+            # A short way out of a system call and into the next leaves no mark in g (exitsyscall, Go 1.26 on).
+            if state.status == _SYSCALL and self._memory.read(sp, part) != data:
+                return None
+        except DecodeError:
+            return None
+        return StackBytes(pc, sp, data, in_syscall, size <= limit)
 
     # --- reading ---
 
@@ -126,13 +196,13 @@ class GoroutineReader:
             if self._shows(state):
                 wanted.append((address, raw, state))
         traces = [self._read_trace(state) for _, _, state in wanted]
+        self._labels.clear()  # freed label sets may come back as others
+        labels = [self._read_labels(state.labels) for _, _, state in wanted]
         after = self._read_raw([address for address, _, _ in wanted])
-        for (address, raw, state), trace in zip(wanted, traces, strict=True):
-            seen = Seen(state, trace, address)
+        for (address, raw, state), trace, label in zip(wanted, traces, labels, strict=True):
+            seen = self._seen(raw, state, trace, address, label)
             now = after.get(address)
-            # The bytes we do not decode may change while it is parked.
-            moved = now != raw and (now is None or self._decode(now) != state)
-            if moved or trace.end is End.TORN:
+            if now is None or not self._is_still(raw, now, state) or trace.end is End.TORN:
                 again = self._read_again(address, tally)
                 if again is None:
                     continue
@@ -151,16 +221,35 @@ class GoroutineReader:
         last: Seen | None = None
         for _ in range(_TRIES):
             raw = self._read_raw([address]).get(address)
-            state = None if raw is None else self._decode(raw)
-            if state is None or not self._shows(state):
+            if raw is None:
+                return None
+            state = self._decode(raw)
+            if not self._shows(state):
                 return None
             trace = self._read_trace(state)
+            self._labels.clear()
+            labels = self._read_labels(state.labels)
             if trace.end is not End.TORN:
                 now = self._read_raw([address]).get(address)
-                if now is not None and self._decode(now) == state:
-                    return Seen(state, trace, address)
-            last = Seen(state, _TORN, address)
+                if now is not None and self._is_still(raw, now, state):
+                    return self._seen(raw, state, trace, address, labels)
+            last = self._seen(raw, state, _TORN, address, labels)
         return last
+
+    def _is_still(self, before: bytes, after: bytes, state: GState) -> bool:
+        """Whether the goroutine did not run between two readings of its g, of which *state* is the first.
+
+        Bytes we do not decode may change while it is parked. One that ran and came back to its place, on
+        another way, looks the same but for trackingSeq, which counts how often it stopped (casgstatus).
+        """
+        if before == after:
+            return True
+        place = self._count_place
+        return place is not None and before[place] == after[place] and self._decode(after) == state
+
+    def _seen(self, raw: bytes, state: GState, trace: Trace, address: int, labels: Labels) -> Seen:
+        ancestors, bubble = self._extras(raw)
+        return Seen(state, trace, address, ancestors, bubble, labels)
 
     def _decode(self, raw: bytes) -> GState:
         """The g with the collector's bit cleared."""
@@ -185,18 +274,10 @@ class GoroutineReader:
 
     def _read_trace(self, state: GState) -> Trace:
         """The stack as *state* says it is; torn where the goroutine runs."""
-        if state.status not in _AT_REST:
+        stack = self.read_stack(state)
+        if stack is None:
             return _TORN
-        in_syscall = state.syscall_sp != 0
-        pc, sp = (state.syscall_pc, state.syscall_sp) if in_syscall else (state.pc, state.sp)
-        size = state.high - sp
-        if not state.low <= sp < state.high or sp % 8:
-            return _TORN
-        try:
-            data = self._memory.read(sp, size if size <= STACK_LIMIT else STACK_LIMIT)
-        except DecodeError:
-            return _TORN
-        trace = self._unwinder.unwind(pc, data, in_syscall=in_syscall, whole=size <= STACK_LIMIT)
+        trace = self._unwinder.unwind(stack.pc, stack.data, in_syscall=stack.in_syscall, whole=stack.whole)
         if trace.entry != state.start_pc and trace.entry and state.start_pc:
             return _TORN  # the outermost call is not the function it was started with
         return trace
@@ -234,7 +315,8 @@ class GoroutineReader:
         """The words a dump has in brackets."""
         reasons = self._layout.wait_reasons
         if seen.status in _PARKED and 0 < seen.state.reason < len(reasons):
-            return reasons[seen.state.reason]
+            reason = reasons[seen.state.reason]
+            return f"{reason} (durable)" if seen.bubble and reason in _DURABLE else reason
         return _STATUS_WORDS[seen.status]
 
     def created_by(self, seen: Seen) -> Frame | None:
@@ -248,7 +330,9 @@ class GoroutineReader:
 
     def labels(self, seen: Seen) -> Labels:
         """Its pprof labels, where they are kept in a form we read."""
-        address = seen.state.labels
+        return self._read_labels(seen.state.labels) if seen.labels is None else seen.labels
+
+    def _read_labels(self, address: int) -> Labels:
         if not address:
             return ()
         labels = self._labels.get(address)
@@ -273,6 +357,10 @@ class GoroutineReader:
         minutes = (now - seen.state.since) // _NANOSECONDS_A_MINUTE
         return minutes if minutes >= 1 else None
 
+    def ancestors(self, seen: Seen) -> tuple[Ancestor, ...]:
+        """Who created it and its creators, as far as GODEBUG=tracebackancestors makes the runtime keep them."""
+        return self._ancestors.read(seen.ancestors) if seen.ancestors else ()
+
     def goroutine(self, seen: Seen, now: int) -> Goroutine:
         """*seen* as every engine reports a goroutine."""
         state = seen.state
@@ -288,7 +376,28 @@ class GoroutineReader:
             state.locked != 0,
             seen.status == _LEAKED,
             0 if seen.trace.end is End.TOP else -1,
+            self.ancestors(seen),
         )
+
+
+def _find_count(layout: RuntimeLayout) -> int | None:
+    """Where in a runtime.g `trackingSeq` is."""
+    found = layout.types.find_struct("runtime.g", "runtime")
+    field = None if found is None else found.fields.get("trackingSeq")
+    return field.offset if field is not None and field.size == 1 else None
+
+
+def _find_extras(layout: RuntimeLayout) -> Callable[[bytes], tuple[int, int]]:
+    """What reads `ancestors` and `bubble` from the bytes of a runtime.g: 0 for what this release does not have."""
+    found = layout.types.find_struct("runtime.g", "runtime")
+    fields = {} if found is None else found.fields
+    ancestors, bubble = fields.get("ancestors"), fields.get("bubble")
+    if ancestors is None:
+        return lambda raw: (0, 0)
+    read = struct.Struct("<Q").unpack_from
+    if bubble is None:
+        return lambda raw: (read(raw, ancestors.offset)[0], 0)
+    return lambda raw: (read(raw, ancestors.offset)[0], read(raw, bubble.offset)[0])
 
 
 def _iter_ranges(addresses: Iterable[int], size: int) -> Iterator[tuple[int, int, list[int]]]:

@@ -60,6 +60,28 @@ class Trace(NamedTuple):
     entry: int = 0
 
 
+class Call(NamedTuple):
+    """A machine frame of a stack: the function at `entry` is at `pc`, with `size` bytes from `offset` on.
+
+    `offset` counts from the innermost stack pointer; the return address of the frame is at `offset + size`.
+    `at_call` says that it called the next inner frame, rather than being interrupted.
+    """
+
+    pc: int
+    offset: int
+    size: int
+    entry: int
+    name: str
+    at_call: bool
+
+
+class Chain(NamedTuple):
+    """Machine frames, innermost first, without the one `end` is about; none where it is torn."""
+
+    calls: tuple[Call, ...]
+    end: End
+
+
 class _Step(NamedTuple):
     """What the unwinder needs to know of an instruction."""
 
@@ -134,42 +156,103 @@ class Unwinder:
         step = self._step(pc)
         return step.name if step is not None else ""
 
+    def calls(
+        self,
+        pc: int,
+        data: bytes,
+        *,
+        in_syscall: bool = False,
+        whole: bool = True,
+        depth: int = DEPTH_LIMIT,
+    ) -> tuple[Call, ...] | None:
+        """The machine frames of the stack that `unwind` is given, innermost first; None where it is torn.
+
+        The outermost one, of which nothing is known but where it begins, is left out.
+        """
+        chain = self.chain(pc, data, in_syscall=in_syscall, whole=whole, depth=depth)
+        return None if chain.end is End.TORN else chain.calls
+
+    def chain(
+        self,
+        pc: int,
+        data: bytes,
+        *,
+        in_syscall: bool = False,
+        whole: bool = True,
+        depth: int = DEPTH_LIMIT,
+    ) -> Chain:
+        """The frames `calls` gives, *depth* at most, and how they end."""
+        pcs: list[int] = [pc]
+        places: list[int] = []
+        end = self._follow(pcs, places, data, in_syscall, whole, depth)
+        if end is End.TORN:
+            return Chain((), end)
+        calls: list[Call] = []
+        offset, callee = 0, ""
+        for number, (at, place) in enumerate(zip(pcs, places, strict=False)):
+            step = self._step(at)
+            if step is None:
+                return Chain((), End.TORN)
+            at_call = number > 0 and callee not in _INJECTED
+            calls.append(Call(at, offset, place - offset, step.entry, step.name, at_call))
+            offset, callee = place + 8, step.name
+        return Chain(tuple(calls), end)
+
+    def entry_at(self, pc: int) -> int:
+        """The entry address of the function that has *pc*, 0 for none."""
+        step = self._step(pc)
+        return step.entry if step is not None else 0
+
+    def frames_before(self, pc: int) -> Stack:
+        """The calls, inlined ones too, at the call that returns to *pc*; innermost first."""
+        return self._frames_at(pc, exact=False)
+
+    def frames_exactly_at(self, pc: int) -> Stack:
+        """The calls, inlined ones too, at the instruction at *pc*; innermost first."""
+        return self._frames_at(pc, exact=True)
+
     # --- walking ---
 
     def _walk(self, pc: int, data: bytes, in_syscall: bool, whole: bool) -> Trace:
-        first, offset, last = pc, 0, len(data) - 8
-        pcs, places = [pc], []
+        pcs: list[int] = [pc]
+        places: list[int] = []
+        end = self._follow(pcs, places, data, in_syscall, whole, DEPTH_LIMIT)
+        if end is End.TORN:
+            return _TORN
+        trace = self._trace(pcs, end)
+        self._remember(pc, data, in_syscall, places, pcs, trace)
+        return trace
+
+    def _follow(
+        self, pcs: list[int], places: list[int], data: bytes, in_syscall: bool, whole: bool, depth: int
+    ) -> End:
+        """Add the return addresses to *pcs*, which has the innermost pc, and where they are to *places*."""
+        (pc,) = pcs
+        offset, last = 0, len(data) - 8
         innermost = True
         while True:
             step = self._step(pc)
             if step is None:
-                return _TORN
+                return End.TORN
             if step.top:
-                end = End.TOP
-                break
+                return End.TOP
             if step.cut and not (innermost and in_syscall):
-                end = End.CUT
-                break
-            if len(pcs) >= DEPTH_LIMIT:
-                end = End.CUT
-                break
+                return End.CUT
+            if len(pcs) >= depth:
+                return End.CUT
             innermost = False
             offset += step.delta
             if step.delta < 0 or (whole and offset > last):
-                return _TORN
+                return End.TORN
             if offset > last:
-                end = End.CUT
-                break
+                return End.CUT
             places.append(offset)
             (pc,) = struct.unpack_from("<Q", data, offset)
             caller = self._step(pc)
             if caller is None or (caller.calls not in (0, step.entry) and step.name not in _INJECTED):
-                return _TORN
+                return End.TORN
             pcs.append(pc)
             offset += 8
-        trace = self._trace(pcs, end)
-        self._remember(first, data, in_syscall, places, pcs, trace)
-        return trace
 
     def _remember(
         self, pc: int, data: bytes, in_syscall: bool, places: list[int], pcs: list[int], trace: Trace
@@ -233,7 +316,8 @@ class Unwinder:
     def _called_before(self, address: int) -> int:
         """Entry address of the function that a CALL with a constant target before *address* calls, else 0.
 
-        Assembly may go on to another function by a jump, which then is the one that returns here.
+        Assembly and wrappers (of methods, and from assembly to Go) may go on to another function by a jump,
+        which then is the one that returns here.
         """
         table = self._table
         try:
@@ -244,7 +328,10 @@ class Unwinder:
             return 0
         target = address + int.from_bytes(code[1:], "little", signed=True)
         index = table.index_at(target)
-        if index is None or table.entry(index) != target or table.info(index).flags & _ASSEMBLY:
+        if index is None or table.entry(index) != target:
+            return 0
+        info = table.info(index)
+        if info.flags & _ASSEMBLY or table.is_wrapper(info.func_id):
             return 0
         return target + self._bias
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from leaktui.engines.protocol import Want
 from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Confidence
-from leaktui.text import format_count, masked_url, printable
-from leaktui.tui.details import body_lines
+from leaktui.text import format_bytes, format_count, masked_url, printable
+from leaktui.tui.body_lines import body_lines, searched_address, waiting_bytes
 from leaktui.tui.facts import Facts
+from leaktui.tui.holder_lines import look_of
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
@@ -40,14 +42,24 @@ def _sureness(body: BodyHolder) -> Span:
     return body.confidence.value, CONFIDENCE_TONES[body.confidence]
 
 
+def _state_name(body: BodyHolder) -> str:
+    return f"orphaned, {body.state.value}" if body.orphaned else body.state.value
+
+
+def _state(body: BodyHolder) -> Span:
+    return ("orphaned", "danger") if body.orphaned else (body.state.value, "plain")
+
+
 _COLUMNS: tuple[Column[BodyHolder], ...] = (
-    name_column("state", lambda row: row.state.value, 10),
+    Column("state", _state, _state_name, 10),
     name_column("method", lambda row: row.method, 6, rank=3),
     name_column("URL", _safe_url, 24, 2, rank=2),
     number_column("status", lambda row: row.status, str, 6, rank=3),
     name_column("proto", lambda row: row.protocol, 8, rank=5),
     name_column("peer", lambda row: row.peer, 14, 1, rank=3),
     number_column("fd", lambda row: row.fd, str, 5, rank=4),
+    number_column("length", lambda row: row.content_length, format_bytes, 8, rank=4),
+    number_column("waiting", waiting_bytes, format_bytes, 8, rank=4),
     number_column("age", lambda row: row.age_seconds, age_text, 6),
     Column("owner", _owner, lambda row: _owner_name(row) or None, 20, 3),
     Column("sure", _sureness, lambda row: _STRENGTH[row.confidence], 8),
@@ -59,32 +71,57 @@ _COLUMNS: tuple[Column[BodyHolder], ...] = (
 def _search(body: BodyHolder) -> str:
     owner = f"{body.owner.function} {body.owner.file}" if body.owner is not None else ""
     return "\n".join(
-        (body.state.value, body.method, body.url, body.protocol, body.peer, owner, str(body.goid))
+        (_state_name(body), body.method, body.url, body.protocol, body.peer, owner, str(body.goid))
     )
 
 
-def _open(body: BodyHolder) -> Level:
-    key = _key(body)
+class BodyLevel(DocumentLevel):
+    """One body, for as long as it is open; *body* is what it was when it was opened here."""
 
-    def describe(facts: Facts) -> Sequence[DocLine] | None:
+    def __init__(self, body: BodyHolder) -> None:
+        name = (
+            function_name(_owner_name(body)) if body.owner is not None else f"body of goroutine {body.goid}"
+        )
+        super().__init__(name, self._describe_newest, frame=body.owner)
+        self._body = body
+
+    def _describe_newest(self, facts: Facts) -> Sequence[DocLine]:
+        key = _key(self._body)
         newest = next((item for item in facts.assessment.bodies if _key(item) == key), None)
-        return _describe(newest, facts) if newest is not None else None
+        self._body = newest or self._body
+        lines = _describe(self._body, facts)
+        if newest is None:
+            lines.insert(0, DocLine((("no longer listed as open: what was seen last", "warning"),)))
+        return lines
 
-    name = function_name(_owner_name(body)) if body.owner is not None else f"body of goroutine {body.goid}"
-    return DocumentLevel(name, describe, frame=body.owner)
+    @property
+    def held(self) -> int | None:
+        return searched_address(self._body)
 
 
-def _key(body: BodyHolder) -> tuple[int, str, str, int | None]:
-    return body.goid, body.url, body.peer, body.fd
+def _key(body: BodyHolder) -> tuple[int, str, str, int | None, int, int]:
+    return body.goid, body.url, body.peer, body.fd, body.connection, body.stream
 
 
 def _describe(body: BodyHolder, facts: Facts) -> list[DocLine]:
     waiting = find_goroutines(facts, (body.goid,)) if body.goid else []
-    return body_lines(body, waiting[0] if waiting else None)
+    address = searched_address(body)
+    look = look_of(facts, address) if address or facts.offers(Want.HOLDERS) else None
+    return body_lines(body, waiting[0] if waiting else None, look, unknown_owner=_unknown_owner(facts))
+
+
+def _unknown_owner(facts: Facts) -> str:
+    """What to say of a body whose owner no source has seen: what may tell it here."""
+    if facts.offers(Want.TRACE):
+        return "not known yet: an execution trace (t) may tell"
+    if facts.offers(Want.HANDOFFS):
+        return "not known: whoever opens the next ones is watched for"
+    return "not known: no source here sees who opened it"
 
 
 def _empty(facts: Facts) -> str:
-    if facts.snapshot.groups is None and facts.snapshot.goroutines is None:
+    snapshot = facts.snapshot
+    if snapshot.bodies is None and snapshot.groups is None and snapshot.goroutines is None:
         return "No source sees bodies yet. Suspects (1) says which sources work here."
     return "No open body is suspected."
 
@@ -99,8 +136,8 @@ def bodies_listing(
         return bodies if where is None else [body for body in bodies if where(body)]
 
     return Listing(
-        label, "bodies", _COLUMNS, rows, _key, _search, _describe, _open,
-        lambda row: row.owner, sort=None, empty=_empty,
+        label, "bodies", _COLUMNS, rows, _key, _search, _describe, BodyLevel,
+        lambda row: row.owner, sort=None, empty=_empty, held=searched_address,
     )  # fmt: skip
 
 
@@ -141,7 +178,7 @@ def _clusters_listing(
         return max((body.age_seconds for body in row.bodies if body.age_seconds is not None), default=None)
 
     def states(row: BodyCluster) -> str:
-        counts = Counter(body.state.value for body in row.bodies)
+        counts = Counter("orphaned" if body.orphaned else body.state.value for body in row.bodies)
         return ", ".join(f"{count} {state}" for state, count in counts.most_common())
 
     def surest(row: BodyCluster) -> Confidence:

@@ -1,16 +1,24 @@
-"""The lower levels every pane shares: one goroutine's stack, and the source of a frame."""
+"""The lower levels every pane shares: one goroutine, what holds an object, and the source of a frame."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 
+from leaktui.engines.protocol import Want
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import Goroutine
+from leaktui.model.holder import Holder
+from leaktui.model.wait import GoroutineDetail
 from leaktui.tui.details import goroutine_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.highlight import highlight_go
-from leaktui.tui.panes.level import DocumentLevel, Level
+from leaktui.tui.holder_lines import holder_lines, holder_name, look_of
+from leaktui.tui.links import GoroutineLink
+from leaktui.tui.panes.level import DocumentLevel, Level, find_goroutines
 from leaktui.tui.source_files import SourceFile, SourceFinder
+from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.document import DocLine, Document
 from leaktui.tui.widgets.toned import Line, Span
 from leaktui.tui.wording import frame_path, frame_place, function_name, owner_of
@@ -21,16 +29,73 @@ def level_for(target: object, facts: Facts | None) -> Level | None:
     if isinstance(target, Frame):
         return SourceLevel(target)
     if isinstance(target, Goroutine):
-        return goroutine_level(target)
+        return GoroutineLevel(target.goid, target)
+    if isinstance(target, GoroutineLink):
+        return GoroutineLevel(target.goid)
+    if isinstance(target, Holder):
+        return HolderLevel(target)
     return None
 
 
 def goroutine_level(goroutine: Goroutine) -> Level:
     """One goroutine of a dump."""
-    owner = owner_of(goroutine.stack)
-    return DocumentLevel(
-        f"goroutine {goroutine.goid}", lambda facts: goroutine_lines(goroutine, owner), frame=owner
-    )
+    return GoroutineLevel(goroutine.goid, goroutine)
+
+
+def find_detail(facts: Facts, goid: int) -> GoroutineDetail | None:
+    """The closest look at goroutine *goid* so far."""
+    return next((item for item in reversed(facts.snapshot.details) if item.goid == goid), None)
+
+
+class GoroutineLevel(DocumentLevel):
+    """One goroutine as the newest dump has it, looked at closely with each dump; *known* is what it was before."""
+
+    def __init__(self, goid: int, known: Goroutine | None = None) -> None:
+        owner = owner_of(known.stack) if known is not None else None
+        super().__init__(f"goroutine {goid}", self._describe_newest, frame=owner)
+        self._goid = goid
+        self._known = known
+        self._looked = float("-inf")
+
+    def _describe_newest(self, facts: Facts) -> Sequence[DocLine]:
+        found = find_goroutines(facts, (self._goid,))
+        self._known = found[0] if found else self._known
+        closer = detail_lines(find_detail(facts, self._goid))
+        if self._known is None:
+            text = f"Goroutine {self._goid} is not in the newest dump: r takes one."
+            return [DocLine(((text, "muted"),)), *closer]
+        owner = owner_of(self._known.stack)
+        return goroutine_lines(self._known, owner, closer)
+
+    def show(self, facts: Facts) -> None:
+        super().show(facts)
+        due = facts.snapshot.goroutines_time
+        if due > self._looked and facts.offers(Want.DETAIL) and Want.DETAIL not in facts.under_way:
+            self._looked = due
+            self.post_message(self.DetailWanted(self._goid))
+
+
+class HolderLevel(DocumentLevel):
+    """An object on the way to a root; what holds it is looked for when it is opened."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(
+            holder_name(holder), lambda facts: holder_lines(holder, look_of(facts, holder.object))
+        )
+        self._holder = holder
+        self._asked = False
+
+    @property
+    def held(self) -> int | None:
+        return self._holder.object
+
+    def show(self, facts: Facts) -> None:
+        super().show(facts)
+        if not self._asked and not facts.searching and facts.offers(Want.HOLDERS):
+            self._asked = True
+            search = look_of(facts, self._holder.object).search
+            if search is None or not search.done:
+                self.post_message(self.HoldersWanted(self._holder.object))
 
 
 class SourceLevel(Level):

@@ -11,9 +11,10 @@ from leaktui.model.goroutine import Goroutine, Labels
 from leaktui.text import format_count, format_rate, printable
 from leaktui.tui.details import goroutine_lines, group_lines
 from leaktui.tui.facts import Facts
-from leaktui.tui.panes.drill import goroutine_level
+from leaktui.tui.panes.drill import find_detail, goroutine_level
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
-from leaktui.tui.widgets.columns import Column, name_column, number_column
+from leaktui.tui.wait_lines import detail_lines
+from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
 from leaktui.tui.wording import (
@@ -71,18 +72,27 @@ def _creator_name(row: GroupRow) -> str:
     return row.group.created_by.function if row.group.created_by is not None else ""
 
 
+def _leaked(unreachable: int) -> Span:
+    return (format_count(unreachable), "danger") if unreachable else (UNKNOWN, "muted")
+
+
 _GROUP_COLUMNS: tuple[Column[GroupRow], ...] = (
     number_column("count", lambda row: row.group.count, format_count, 6, tone="strong"),
     Column("Δ", _delta, lambda row: row.delta, 6, align="right", descending=True),
     Column(
         "growth", lambda row: slope_text(row.slope), _per_minute, 9, align="right", rank=2, descending=True
     ),
+    Column(
+        "leaked", lambda row: _leaked(row.unreachable), lambda row: row.unreachable or None, 6,
+        align="right", rank=1, descending=True,
+    ),
     name_column("waits for", lambda row: row.group.wait_reason, 12, 1, rank=1, tone="muted"),
     number_column("oldest", lambda row: row.group.oldest_wait_minutes, minutes_text, 7, rank=3, tone="muted"),
     name_column("owner", _owner_name, 24, 3, show=function_name),
     name_column("where", _owner_place, 15, 1, rank=1, tone="muted", cut="start"),
     name_column("created by", _creator_name, 18, 2, show=function_name, rank=4, tone="muted"),
-)
+    name_column("seen by", lambda row: ", ".join(row.sources), 13, rank=5, tone="muted"),
+)  # fmt: skip
 
 
 def _open_group(row: GroupRow) -> Level:
@@ -100,7 +110,9 @@ def _open_group(row: GroupRow) -> Level:
 def _empty(facts: Facts) -> str:
     if facts.snapshot.groups is not None or facts.snapshot.goroutines is not None:
         return "No goroutine matches."
-    return "No goroutines seen yet: they come from pprof. Suspects (1) says which sources work here."
+    return (
+        "No goroutines seen yet: they come from memory or pprof. Suspects (1) says which sources work here."
+    )
 
 
 def stacks_listing(
@@ -128,6 +140,7 @@ class Cluster:
     count: int
     delta: int
     per_minute: float
+    unreachable: int = 0
 
 
 def cluster_rows(rows: Sequence[GroupRow], name_of: Callable[[GroupRow], str]) -> list[Cluster]:
@@ -142,6 +155,7 @@ def cluster_rows(rows: Sequence[GroupRow], name_of: Callable[[GroupRow], str]) -
             sum(item.group.count for item in items),
             sum(item.delta for item in items),
             sum(item.slope.per_minute for item in items if item.slope is not None),
+            sum(item.unreachable for item in items),
         )
         for name, items in members.items()
     ]
@@ -157,9 +171,13 @@ def _clusters_listing(label: str, title: str, name_of: Callable[[GroupRow], str]
         number_column("count", lambda row: row.count, format_count, 6, tone="strong"),
         Column("Δ", _cluster_delta, lambda row: row.delta, 6, align="right", descending=True),
         number_column("growth", lambda row: row.per_minute, format_rate, 9, tone="muted"),
+        Column(
+            "leaked", lambda row: _leaked(row.unreachable), lambda row: row.unreachable or None, 6,
+            align="right", rank=1, descending=True,
+        ),
         number_column("stacks", lambda row: len(row.rows), format_count, 7, tone="muted"),
         name_column(title, lambda row: row.name, 20, 1, show=function_name),
-    )
+    )  # fmt: skip
 
     def describe(row: Cluster, facts: Facts) -> Sequence[DocLine]:
         if len(row.rows) == 1:
@@ -228,15 +246,19 @@ _GOROUTINE_COLUMNS: tuple[Column[Goroutine], ...] = (
 )
 
 
+def _describe_goroutine(row: Goroutine, facts: Facts) -> Sequence[DocLine]:
+    return goroutine_lines(row, _goroutine_owner(row), detail_lines(find_detail(facts, row.goid)))
+
+
 def _goroutines_listing() -> Listing[Goroutine]:
     def empty(facts: Facts) -> str:
-        return "Single goroutines come from a full dump: r takes one."
+        return "Single goroutines come from memory or a full dump: r takes one."
 
     return Listing(
         "one by one, from the newest dump", "goroutines", _GOROUTINE_COLUMNS,
         lambda facts: facts.snapshot.goroutines or (),
         lambda row: row.goid, _goroutine_search,
-        lambda row, facts: goroutine_lines(row, _goroutine_owner(row)),
+        _describe_goroutine,
         goroutine_level, _goroutine_owner, sort=1, empty=empty,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The Heap pane: allocation sites by what is live or was allocated, in bytes or objects.
+"""The Heap pane: allocation sites by what is live or was allocated, in bytes or objects; or memory's own count.
 
 Measures follow pprof's names: inuse_space, inuse_objects, alloc_space, alloc_objects.
 """
@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
+from leaktui.engines.protocol import Want
 from leaktui.model.assessment import SiteRow
+from leaktui.model.capability import SourceState
 from leaktui.model.frame import Frame
 from leaktui.text import format_bytes, format_count, format_rate, package_of, printable
+from leaktui.tui.census_lines import census_summary, percent_text
 from leaktui.tui.details import site_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.heap_census import classes_listing, coverage_text, types_listing
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel
 from leaktui.tui.widgets.columns import Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
-from leaktui.tui.widgets.toned import Span
+from leaktui.tui.widgets.toned import Line, Span
 from leaktui.tui.wording import delta_text, frame_place, function_name, owner_of
 
 
@@ -146,17 +151,11 @@ def _place(row: HeapRow) -> str:
     return frame_place(row.frame)
 
 
-def _percent(share: float) -> str:
-    """Four columns: `3.4`, `62`, `100`."""
-    percent = share * 100
-    return f"{percent:.1f}" if percent < 9.95 else f"{percent:.0f}"
-
-
 def _columns(measure: Measure, title: str, *, places: bool) -> tuple[Column[HeapRow], ...]:
     show: Callable[[float], str] = format_bytes if measure.in_bytes else format_count
     columns: list[Column[HeapRow]] = [
         number_column(measure.title, lambda row: row.amount, show, 9, tone="strong"),
-        number_column("%", lambda row: row.share, _percent, 4, tone="muted"),
+        number_column("%", lambda row: row.share, percent_text, 4, tone="muted"),
         Column("Δ", _delta, lambda row: row.delta_bytes, 9, align="right", descending=True),
         Column("growth", _growth, lambda row: row.per_minute, 12, align="right", rank=1, descending=True),
         name_column(title, lambda row: row.name, 18, 4, show=function_name if places else printable),
@@ -195,7 +194,11 @@ def _open_site(row: SiteRow) -> Level:
 def _empty(facts: Facts) -> str:
     if facts.snapshot.heap is not None:
         return "No allocation site matches."
-    return "No heap profile yet: it comes from pprof. Suspects (1) says which sources work here."
+    if facts.offers(Want.HEAP):
+        return "No heap profile yet."
+    if facts.snapshot.heap_census is not None:
+        return "This program keeps no heap profile; g shows its heap by size class and by type."
+    return "No heap profile: it comes from memory or pprof. Suspects (1) says which sources work here."
 
 
 def _listing(
@@ -240,21 +243,53 @@ def _listings(measure: Measure) -> list[Listing[HeapRow]]:
 
 
 class HeapRoot(TableLevel):
-    """The first level of the pane; the measure is a second choice beside the grouping."""
+    """The first level of the pane; the measure is a second choice beside the grouping.
+
+    Where no source gives a heap profile the pane begins with what memory counts.
+    """
 
     def __init__(self) -> None:
         self._measure = 0
-        super().__init__("Heap", _listings(Measure.INUSE_SPACE))
+        self._chosen = False
+        super().__init__("Heap", self._all_listings())
+
+    def _all_listings(self) -> Sequence[Listing[Any]]:
+        self._sites = _listings(self.measure)
+        return [*self._sites, classes_listing(), types_listing()]
 
     @property
     def measure(self) -> Measure:
         return list(Measure)[self._measure]
 
+    @property
+    def by_site(self) -> bool:
+        """Whether allocation sites are shown, and not the census."""
+        return self._mode < len(self._sites)
+
+    def next_mode(self) -> None:
+        self._chosen = True
+        super().next_mode()
+
     def next_measure(self) -> None:
         """Measure in the next of live/allocated, bytes/objects."""
+        if not self.by_site:
+            return
         self._measure = (self._measure + 1) % len(Measure)
-        self._listings = tuple(_listings(self.measure))
+        self._listings = tuple(self._all_listings())
         self.change_mode(self._mode)
+
+    def show(self, facts: Facts) -> None:
+        if not self._chosen and facts.snapshot.heap is None and _only_counted(facts):
+            self._chosen = True
+            self.change_mode(len(self._sites))
+        super().show(facts)
+
+    def caption(self) -> Line:
+        census = self.facts.snapshot.heap_census if self.facts is not None else None
+        if self.by_site or census is None:
+            return super().caption()
+        known = f" · {coverage_text(census)}" if self.listing.noun == "types" else ""
+        return (*super().caption(), (f" · {census_summary(census)}{known}", "muted"))
 
     def call_tree(self) -> Level:
         """All stacks as one tree, by the present measure."""
@@ -262,3 +297,9 @@ class HeapRoot(TableLevel):
 
     def _value(self, row: SiteRow) -> int:
         return measured(row, self.measure)
+
+
+def _only_counted(facts: Facts) -> bool:
+    """Whether the census is there and a heap profile will not come."""
+    waiting = any(source.state is SourceState.WAITING for source in facts.snapshot.sources)
+    return facts.snapshot.heap_census is not None and not waiting and not facts.offers(Want.HEAP)

@@ -17,6 +17,7 @@ from textual.message import Message
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import Goroutine
 from leaktui.tui.facts import Facts
+from leaktui.tui.links import HoldersLink
 from leaktui.tui.widgets.columns import Column
 from leaktui.tui.widgets.document import DocLine, Document
 from leaktui.tui.widgets.line_table import LineTable
@@ -44,6 +45,18 @@ class Level(Container):
 
         level: Level
 
+    @dataclass
+    class HoldersWanted(Message):
+        """What holds the object at `address` is to be looked for."""
+
+        address: int
+
+    @dataclass
+    class DetailWanted(Message):
+        """Goroutine `goid` is to be looked at closely."""
+
+        goid: int
+
     def show(self, facts: Facts) -> None:
         """Draw from *facts*."""
         self.facts = facts
@@ -62,6 +75,11 @@ class Level(Container):
         """The frame under the cursor, for `$EDITOR`."""
         return None
 
+    @property
+    def held(self) -> int | None:
+        """Address of the object whose holders can be asked for here, 0 where it is not known; None for none."""
+        return None
+
     def focus_first(self) -> None:
         """Put the focus where the keys are expected."""
         for widget in self.query(LineTable):
@@ -76,6 +94,9 @@ class Level(Container):
         """Go down to what a document's line leads to."""
         from leaktui.tui.panes.drill import level_for
 
+        if isinstance(target, HoldersLink):
+            self.post_message(self.HoldersWanted(target.address))
+            return
         level = level_for(target, self.facts)
         if level is not None:
             self.post_message(self.Descended(level))
@@ -118,7 +139,8 @@ class Listing(Generic[T]):
     """What a table level shows in one of its modes.
 
     `rows` makes the rows from the facts; `describe` the document of one row; `open` the level below it.
-    `label` names the mode (`by stack`), `noun` the rows (`stacks`).
+    `label` names the mode (`by stack`), `noun` the rows (`stacks`). `held` is the object of a row whose holders
+    can be asked for.
     """
 
     label: str
@@ -132,6 +154,7 @@ class Listing(Generic[T]):
     frame: Callable[[T], Frame | None]
     sort: int | None = 0
     empty: Callable[[Facts], str] = lambda facts: "Nothing yet."
+    held: Callable[[T], int] | None = None
 
 
 class TableLevel(Level):
@@ -171,6 +194,17 @@ class TableLevel(Level):
             return target
         row = self._table.cursor_row
         return self.listing.frame(row) if row is not None else None
+
+    @property
+    def held(self) -> int | None:
+        row = self._table.cursor_row
+        return self.listing.held(row) if self.listing.held is not None and row is not None else None
+
+    def open_row(self) -> None:
+        """Go down to the row under the cursor."""
+        row = self._table.cursor_row
+        if row is not None:
+            self.post_message(self.Descended(self.listing.open(row)))
 
     def compose(self) -> ComposeResult:
         yield self._table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaktui.engines.protocol import Want
 from leaktui.text import format_duration
 from leaktui.tui.actions import Place, iter_actions
 from leaktui.tui.facts import Facts
@@ -66,5 +67,7 @@ def makes_sense(name: str, pane: Pane) -> bool:
     if name == "group":
         return (isinstance(top, TableLevel) and top.modes > 1) or isinstance(top, CallTreeLevel)
     if name in ("mode", "calls"):
-        return isinstance(top, HeapRoot)
+        return isinstance(top, HeapRoot) and top.by_site
+    if name == "holders":
+        return bool(top.held) and top.facts is not None and top.facts.offers(Want.HOLDERS)
     return True

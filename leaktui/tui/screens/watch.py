@@ -18,6 +18,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Input
 
+from leaktui.engines.protocol import Want
 from leaktui.errors import LeaktuiError
 from leaktui.session.events import ProgressMade, TargetExited
 from leaktui.session.history import Metric
@@ -160,9 +161,19 @@ class WatchScreen(Screen[None]):
                 self._progress.pop(message.source, None)
             else:
                 self._progress.clear()
+            self.post_message(FactsArrived())  # what was under way is so no longer
         else:
             self._progress[message.source] = Progress(message.text, message.fraction)
         self._draw_strip()
+
+    @on(Level.HoldersWanted)
+    def holders_wanted(self, message: Level.HoldersWanted) -> None:
+        self.orders.find_holders(message.address)
+        self._redraw()
+
+    @on(Level.DetailWanted)
+    def detail_wanted(self, message: Level.DetailWanted) -> None:
+        self.orders.look_closely(message.goid)
 
     def on_exit_arrived(self, message: ExitArrived) -> None:
         self._progress.clear()
@@ -199,6 +210,9 @@ class WatchScreen(Screen[None]):
             baseline_seconds=now - self._baseline_at if self._baseline_at is not None else None,
             paused=self.paused,
             exited=exited,
+            searching=self.orders.searching,
+            searched=self.orders.searched,
+            under_way=frozenset(want for want in Want if session.is_under_way(want)),
         )
 
     # -- drawing -------------------------------------------------------------------------------
@@ -302,7 +316,16 @@ class WatchScreen(Screen[None]):
             self._end_filter(keep=False)
         elif self.pane.depth == 1 and self.table is not None and self.table.needle:
             self.table.set_filter("")
-        elif not self.pane.go_back() and self._progress and self.investigation is not None:
+        elif self._is_searching_here() or (not self.pane.go_back() and self._progress):
+            self._give_up()
+
+    def _is_searching_here(self) -> bool:
+        """Whether what is shown is being looked for."""
+        address = self.orders.searching
+        return address != 0 and self.pane.top.held == address
+
+    def _give_up(self) -> None:
+        if self.investigation is not None:
             self.investigation.session.cancel()
             self.notify("the capture under way is given up", markup=False)
 
@@ -357,7 +380,7 @@ class WatchScreen(Screen[None]):
 
     def action_mode(self) -> None:
         top = self.pane.top
-        if isinstance(top, HeapRoot):
+        if isinstance(top, HeapRoot) and top.by_site:
             top.next_measure()
             self.draw_caption()
 
@@ -386,6 +409,18 @@ class WatchScreen(Screen[None]):
 
     def action_trace(self) -> None:
         self.orders.trace()
+
+    def action_holders(self) -> None:
+        """Look for what holds the object that is shown, or that of the row under the cursor."""
+        top = self.pane.top
+        if top.held is None:
+            self.notify("holders are looked for from a response body or a heap object", markup=False)
+            return
+        address = top.held
+        if isinstance(top, TableLevel):
+            top.open_row()
+        self.orders.find_holders(address)
+        self._redraw()
 
     def action_collect(self) -> None:
         self.orders.collect()

@@ -1,0 +1,118 @@
+"""The rows of the Bodies pane: what memory or a dump lists, with what hand-offs told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from leaktui.analysis.bodies import KnownOwner, list_bodies
+from leaktui.analysis.body_suspects import BodySuspects
+from leaktui.analysis.handoffs import Fate
+from leaktui.analysis.series import captures
+from leaktui.model.body import BodyHolder, BodyState
+from leaktui.model.finding import Confidence
+from leaktui.model.open_body import BodyCensus, OpenBody
+from leaktui.model.process import FdEntry
+from leaktui.model.snapshot import Snapshot
+
+
+def list_body_rows(snapshots: Sequence[Snapshot], bodies: BodySuspects) -> tuple[BodyHolder, ...]:
+    """One row an open body, oldest first."""
+    latest = snapshots[-1]
+    owners = _known_owners(bodies)
+    if latest.bodies is not None:
+        return _census_rows(latest.bodies, owners, latest.fds or (), latest.bodies_time)
+    dumps = captures(snapshots, lambda s: s.goroutines, lambda s: s.goroutines_time)
+    if not dumps:
+        return ()
+    trace_times = [s.trace_time for s in snapshots if s.trace is not None]
+    time, goroutines = dumps[-1]
+    offset = max(0.0, time - trace_times[-1]) if trace_times else 0.0
+    rows = list_bodies(goroutines, owners, age_offset=offset)
+    if latest.goroutines_from == "pprof":
+        return rows
+    return tuple(
+        replace(
+            row, sources=tuple(latest.goroutines_from if name == "pprof" else name for name in row.sources)
+        )
+        for row in rows
+    )
+
+
+def _known_owners(bodies: BodySuspects) -> dict[int, KnownOwner]:
+    """What hand-offs told, by the goroutine that waits for the body."""
+    confidence = {
+        (finding.function, finding.location.line if finding.location else 0): finding.confidence
+        for finding in bodies.findings
+    }
+    owners: dict[int, KnownOwner] = {}
+    for source, judged in bodies.by_source:
+        for item in judged:
+            if item.fate is Fate.RELEASED:
+                owners.pop(item.handoff.holder_goid, None)
+                continue
+            frame = item.owner.frame if item.owner is not None else None
+            key = (frame.function, frame.line) if frame is not None else ("", 0)
+            owners[item.handoff.holder_goid] = KnownOwner(
+                owner=frame,
+                stack=item.handoff.stack,
+                opened_seconds_ago=item.seconds_before_end,
+                confidence=confidence.get(key, Confidence.POSSIBLE),
+                reading=item.fate is Fate.BEING_READ,
+                source=source,
+            )
+    return owners
+
+
+def _census_rows(
+    census: BodyCensus, owners: Mapping[int, KnownOwner], fds: Sequence[FdEntry], now: float
+) -> tuple[BodyHolder, ...]:
+    queues = {entry.fd: entry.socket.rx_queue for entry in fds if entry.socket is not None}
+    rows = []
+    for body in census.bodies:
+        known = owners.get(body.holder_goid) if body.holder_goid else None
+        attended = body.state is BodyState.BEING_READ
+        rows.append(
+            BodyHolder(
+                goid=body.holder_goid,
+                protocol=body.protocol,
+                state=body.state,
+                confidence=_confidence(body, known),
+                method=body.method,
+                url=body.url,
+                status=body.status,
+                peer=body.peer,
+                fd=body.fd,
+                age_seconds=_age(body, known, census.time),
+                owner=known.owner if known is not None and not attended else None,
+                stack=known.stack if known is not None else (),
+                sources=tuple(dict.fromkeys(("memory", known.source))) if known is not None else ("memory",),
+                tls=body.tls,
+                content_length=body.content_length,
+                buffered_bytes=body.buffered_bytes,
+                kernel_bytes=queues.get(body.fd) if body.fd is not None and not body.stream else None,
+                orphaned=body.orphaned,
+                reader_goid=body.reader_goid,
+                address=body.body,
+                connection=body.connection,
+                stream=body.stream,
+            )
+        )
+    rows.sort(key=lambda row: (row.state is BodyState.BEING_READ, -(row.age_seconds or 0.0), row.goid))
+    return tuple(rows)
+
+
+def _confidence(body: OpenBody, known: KnownOwner | None) -> Confidence:
+    """How sure it is that this one leaks."""
+    if body.orphaned:
+        return Confidence.PROVEN
+    if known is None or body.state is BodyState.BEING_READ:
+        return Confidence.POSSIBLE
+    return known.confidence
+
+
+def _age(body: OpenBody, known: KnownOwner | None, now: float) -> float | None:
+    """Seconds since the response: by its Date header, which has whole seconds of the peer's clock, or as watched."""
+    if body.opened_time is not None and now:
+        return max(0.0, now - body.opened_time)
+    return known.opened_seconds_ago if known is not None else None

@@ -1,0 +1,107 @@
+"""Live heap that grows, where the program keeps no heap profile: by size of object and by type.
+
+Law: what lies in the heap is live only right after a GC, so of all looks between two GCs the smallest counts.
+Size and type do not name a line: a suspect found here is only possible, however sure its growth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from leaktui.analysis.growth import rises
+from leaktui.analysis.series import captures
+from leaktui.model.assessment import Slope
+from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
+from leaktui.model.heap_census import HeapCensus
+from leaktui.model.snapshot import Snapshot
+from leaktui.text import format_bytes, format_count, format_rate, printable
+
+_LEAST_OBSERVATIONS = 4
+_LEAST_BYTES = 1 << 20
+_LEAST_SHARE = 0.05
+"""The live heap must gain this share of what it was."""
+
+_NAMED = 3
+
+
+def census_observations(snapshots: Sequence[Snapshot]) -> list[tuple[float, HeapCensus]]:
+    """The smallest look after each GC, oldest first. Nothing where the number of GCs is not known."""
+    smallest: dict[int, tuple[float, HeapCensus]] = {}
+    for time, census in captures(snapshots, lambda s: s.heap_census, lambda s: s.heap_census_time):
+        if census.gc_cycles is None:
+            continue
+        known = smallest.get(census.gc_cycles)
+        if known is None or census.live_bytes < known[1].live_bytes:
+            smallest[census.gc_cycles] = (time, census)
+    return [smallest[cycle] for cycle in sorted(smallest)]
+
+
+def find_census_suspects(snapshots: Sequence[Snapshot]) -> list[Finding]:
+    """One finding when the live heap rises, with the sizes and types that rise most."""
+    observed = census_observations(snapshots)
+    if len(observed) < _LEAST_OBSERVATIONS:
+        return []
+    total = [(time, float(census.live_bytes)) for time, census in observed]
+    slope = rises(total, least_gain=max(_LEAST_BYTES, _LEAST_SHARE * total[0][1]))
+    if slope is None:
+        return []
+    newest = observed[-1][1]
+    evidence = [
+        Evidence(
+            "memory",
+            f"the live heap grew from {format_bytes(total[0][1])} to {format_bytes(total[-1][1])} over"
+            f" {len(observed)} GCs ({format_rate(slope.per_minute, as_bytes=True)})",
+        )
+    ]
+    evidence += _rising_parts(observed, _sizes, "objects of")
+    evidence += _rising_parts(observed, _types, "values of type")
+    return [
+        Finding(
+            kind=LeakKind.HEAP,
+            confidence=Confidence.POSSIBLE,
+            function="",
+            location=None,
+            stack=(),
+            count=newest.objects,
+            growth_per_minute=slope.per_minute,
+            evidence=tuple(evidence),
+            advice="The program keeps no heap profile: import net/http/pprof (or runtime/pprof) in it, and the line"
+            " that allocates them is known.",
+            surely_grows=True,
+        )
+    ]
+
+
+def _sizes(census: HeapCensus) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for item in census.classes:
+        size = f"{format_count(item.size)} bytes" if item.size else "more than 32 KiB each"
+        name = f"{size}, {'with' if item.scannable else 'without'} pointers"
+        found[name] = found.get(name, 0) + item.live_bytes
+    return found
+
+
+def _types(census: HeapCensus) -> dict[str, int]:
+    return {printable(item.type_name, 120): item.live_bytes for item in census.types}
+
+
+def _rising_parts(
+    observed: Sequence[tuple[float, HeapCensus]],
+    parts: Callable[[HeapCensus], dict[str, int]],
+    words: str,
+) -> Iterable[Evidence]:
+    """Those of the newest look's parts that rise, the fastest first."""
+    split = [(time, parts(census)) for time, census in observed]
+    gained = split[-1][1]
+    rising: list[tuple[float, str, Slope]] = []
+    for name in gained:
+        points = [(time, float(sizes.get(name, 0))) for time, sizes in split]
+        slope = rises(points, least_gain=_LEAST_BYTES / 4)
+        if slope is not None:
+            rising.append((points[-1][1] - points[0][1], name, slope))
+    rising.sort(key=lambda item: -item[0])
+    for gain, name, slope in rising[:_NAMED]:
+        yield Evidence(
+            "memory",
+            f"{words} {name}: {format_bytes(gain)} more ({format_rate(slope.per_minute, as_bytes=True)})",
+        )

@@ -1,0 +1,284 @@
+"""Goroutines that moved since they were last looked at, and the calls of roundTrip that their stacks show.
+
+Law: a look costs one read of every runtime.g and a comparison; only goroutines whose g has changed (each of them
+counts how often it stopped, casgstatus in runtime/proc.go) are read further. A stack is believed if two readings of
+it, with the g around them, are the same.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from leaktui.engines.memory.allgs import read_allgs
+from leaktui.engines.memory.attachment import Attachment
+from leaktui.engines.memory.runtime_layout import GState
+from leaktui.engines.memory.stack_residue import CallerChain, Fragment, StackResidue
+from leaktui.errors import DecodeError
+
+_GAP = 4 << 10
+_RANGE_LIMIT = 1 << 20
+_BLOCK = 16
+_STACK_LIMIT = 256 << 10
+_DEAD = 6  # runtime._Gdead
+_AT_REST = frozenset((1, 3, 4, 9, 10))  # runnable, syscall, waiting, preempted, leaked
+_KEPT = 1 << 14
+_SIGHTINGS_A_CONNECTION = 8
+_SCAN = 0x1000  # runtime._Gscan
+
+
+class _Range:
+    """Some runtime.g that lie together, as they were at the last look."""
+
+    __slots__ = ("addresses", "data", "start")
+
+    def __init__(self, addresses: list[int]) -> None:
+        self.start = addresses[0]
+        self.addresses = addresses
+        self.data = b""
+
+
+class MovedGoroutines:
+    """Says which goroutines of a process have run, from look to look. Not thread-safe."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._memory = attachment.memory
+        self._place = attachment.allgs
+        self._size = attachment.layout.g.size
+        self._decode = attachment.layout.g.decode
+        self._header = b""
+        self._ranges: list[_Range] = []
+
+    def look(self) -> Iterator[tuple[int, GState]]:
+        """The address and the state of each goroutine that is new, or has run since the last look.
+
+        Raises TargetGone, and DecodeError when the list of goroutines cannot be read.
+        """
+        header = self._memory.read(self._place, 16)
+        if header != self._header:
+            self._arrange(read_allgs(self._memory, self._place))
+            self._header = header
+        for part in self._ranges:
+            size = part.addresses[-1] + self._size - part.start
+            try:
+                data = self._memory.read(part.start, size)
+            except DecodeError:
+                continue
+            before, part.data = part.data, data
+            if data != before:
+                yield from self._compare(part, before)
+
+    def _compare(self, part: _Range, before: bytes) -> Iterator[tuple[int, GState]]:
+        data, size, start = part.data, self._size, part.start
+        for first in range(0, len(part.addresses), _BLOCK):
+            block = part.addresses[first : first + _BLOCK]
+            low, high = block[0] - start, block[-1] - start + size
+            if data[low:high] == before[low:high]:
+                continue
+            for address in block:
+                low = address - start
+                if data[low : low + size] != before[low : low + size]:
+                    state = self._decode(data, low)
+                    yield address, state._replace(status=state.status & ~_SCAN)
+
+    def _arrange(self, addresses: tuple[int, ...]) -> None:
+        known = {
+            address: part.data[address - part.start : address - part.start + self._size]
+            for part in self._ranges
+            if part.data
+            for address in part.addresses
+        }
+        self._ranges = []
+        members: list[int] = []
+        for address in sorted(set(addresses)):
+            if not address or address % 8:
+                continue
+            if members and (
+                address > members[-1] + self._size + _GAP or address > members[0] + _RANGE_LIMIT
+            ):
+                self._ranges.append(self._range(members, known))
+                members = []
+            members.append(address)
+        if members:
+            self._ranges.append(self._range(members, known))
+
+    def _range(self, members: list[int], known: dict[int, bytes]) -> _Range:
+        """A range that holds what was seen of *members* before, so that they do not all look new."""
+        part = _Range(members)
+        data = bytearray(members[-1] + self._size - part.start)
+        for address in members:
+            raw = known.get(address)
+            if raw is not None:
+                data[address - part.start : address - part.start + self._size] = raw
+        part.data = bytes(data)
+        return part
+
+
+class Sighting(NamedTuple):
+    """A call of roundTrip seen on a goroutine's stack at `time`, CLOCK_MONOTONIC in nanoseconds.
+
+    `live` says that it was in progress. `chain` is None where who called is not clear. `request` is the
+    *http.Request it was for, read while the transportRequest was in use, 0 where it was not.
+    """
+
+    goid: int
+    address: int
+    time: int
+    since: int
+    """When this goroutine was first seen, 0 for one that was there before the watch."""
+    live: bool
+    words: frozenset[int]
+    connection: int
+    transport_request: int
+    request: int
+    chain: CallerChain | None
+
+
+class _Unclear(NamedTuple):
+    """A fragment whose chain was not clear when it was seen; it may be when more has been learnt."""
+
+    sighting: Sighting
+    data: bytes
+    fragment: Fragment
+    entry: int
+
+
+class CallerWatch:
+    """Collects sightings, by connection. Not thread-safe."""
+
+    def __init__(self, attachment: Attachment, request_offset: int) -> None:
+        """*request_offset* is where in a transportRequest the *http.Request is."""
+        self._memory = attachment.memory
+        self._goroutines = attachment.goroutines
+        self._unwinder = attachment.unwinder
+        self.residue = StackResidue(attachment.executable, attachment.bias, attachment.unwinder)
+        self._request_offset = request_offset
+        self._sightings: dict[int, deque[Sighting | _Unclear]] = {}
+        self._last: dict[tuple[int, int], bytes] = {}
+        """By goroutine and place of a fragment, the bytes it was last seen with."""
+        self._stacks: dict[int, tuple[int, int, int]] = {}
+        """By address of a runtime.g: goid and stack it had."""
+        self._births: dict[int, tuple[int, int]] = {}
+        """By address of a runtime.g: its goid, and when that was first seen."""
+        self.sightings = 0
+
+    def learn(self, state: GState) -> None:
+        """Learn from the calls of a goroutine at rest."""
+        stack = self._goroutines.read_stack(state, _STACK_LIMIT)
+        if stack is None:
+            return
+        calls = self._unwinder.calls(stack.pc, stack.data, in_syscall=stack.in_syscall, whole=stack.whole)
+        if calls:
+            self.residue.learn_calls(calls)
+
+    def examine(self, address: int, state: GState, now: int, *, new: bool = True) -> None:
+        """Look for calls on the stack of a goroutine that moved; *new* is False at the first look of all.
+
+        Raises TargetGone.
+        """
+        goid, low, high = state.goid, state.low, state.high
+        if state.status == _DEAD and not high:
+            # Its stack was given back: what is on it stays until another goroutine gets it.
+            goid, low, high = self._stacks.get(address, (goid, 0, 0))
+        if not low or high - low > _STACK_LIMIT or high <= low or (high - low) % 8:
+            return
+        if len(self._stacks) >= _KEPT:
+            self._stacks.clear()
+        self._stacks[address] = (goid, low, high)
+        if self._births.get(address, (0, 0))[0] != goid:
+            if len(self._births) >= _KEPT:
+                self._births.clear()
+            self._births[address] = (goid, now if new else 0)
+        try:
+            data = self._memory.read(low, high - low)
+            fragments = list(self.residue.iter_fragments(data))
+            if fragments:
+                self._note(address, state._replace(goid=goid, low=low, high=high), data, fragments, now)
+        except DecodeError:
+            return
+
+    def _note(
+        self, address: int, state: GState, data: bytes, fragments: list[Fragment], now: int
+    ) -> None:
+        place = 0
+        if state.status in _AT_REST:
+            sp = state.syscall_sp or state.sp
+            place = sp - state.low if state.low <= sp < state.high else len(data)
+        fresh = []
+        for fragment in fragments:
+            key = (address, fragment.high)
+            if self._last.get(key) != data[fragment.low :]:
+                fresh.append((key, fragment))
+        if not fresh:
+            return
+        again = self._memory.read(state.low, len(data))
+        after = self._goroutines.state_at(address)
+        if after is None or (after.high and after.high != state.high):
+            return
+        rests = after.status == state.status and (after.sp, after.syscall_sp, after.goid) == (
+            state.sp,
+            state.syscall_sp,
+            state.goid,
+        )
+        for key, fragment in fresh:
+            if again[fragment.low :] != data[fragment.low :]:
+                continue
+            live = rests and state.status in _AT_REST and fragment.low >= place and fragment.certain
+            if live:
+                self.learn(state)
+                self.residue.learn_request(data, fragment)
+            if len(self._last) >= _KEPT:
+                self._last.clear()
+            self._last[key] = data[fragment.low :]
+            self._add(address, state, data, fragment, now, live=live)
+
+    def _add(
+        self, address: int, state: GState, data: bytes, fragment: Fragment, now: int, *, live: bool
+    ) -> None:
+        request = 0
+        try:
+            (request,) = struct.unpack(
+                "<Q", self._memory.read(fragment.transport_request + self._request_offset, 8)
+            )
+        except DecodeError:
+            pass
+        self.sightings += 1
+        chain = self.residue.follow(data, fragment, state.start_pc)
+        sighting = Sighting(
+            goid=state.goid,
+            address=address,
+            time=now,
+            since=self._births.get(address, (0, 0))[1],
+            live=live,
+            words=frozenset(fragment.words),
+            connection=fragment.connection,
+            transport_request=fragment.transport_request,
+            request=request,
+            chain=chain,
+        )
+        known = self._sightings.get(fragment.connection)
+        if known is None:
+            if len(self._sightings) >= _KEPT:
+                self._sightings.pop(next(iter(self._sightings)))
+            known = self._sightings[fragment.connection] = deque(maxlen=_SIGHTINGS_A_CONNECTION)
+        if chain is not None and chain.whole:
+            known.append(sighting)
+        else:
+            known.append(_Unclear(sighting, data, fragment, state.start_pc))
+
+    def sightings_of(self, connection: int) -> list[Sighting]:
+        """The calls seen on *connection*, oldest first."""
+        found: list[Sighting] = []
+        for item in self._sightings.get(connection, ()):
+            if isinstance(item, _Unclear):
+                chain = self.residue.follow(item.data, item.fragment, item.entry)
+                found.append(item.sighting._replace(chain=chain))
+            else:
+                found.append(item)
+        return found
+
+    def forget(self, connection: int) -> None:
+        """Drop what was seen of a connection that is gone."""
+        self._sightings.pop(connection, None)

@@ -1,0 +1,205 @@
+"""What holds an object, as lines: the path to a root, nearest first, and the levels around it. Pure.
+
+A heap object leads to its own holders, a goroutine's frame to its source and the goroutine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaktui.engines.protocol import Want
+from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
+from leaktui.text import format_bytes, format_count, format_duration, printable
+from leaktui.tui.details import field
+from leaktui.tui.facts import Facts
+from leaktui.tui.links import GoroutineLink, HoldersLink
+from leaktui.tui.widgets.document import DocLine
+from leaktui.tui.widgets.toned import Span, Tone
+from leaktui.tui.wording import frame_place, function_name, heading
+
+# Of a level's holders so many are listed; all of them are counted.
+_MOST_HOLDERS = 12
+_LONGEST_TYPE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HolderLook:
+    """Where the search for the holders of `address` stands.
+
+    `offered`: some source can search; `asked`: it was ordered before; `under_way`: it goes on now.
+    """
+
+    address: int
+    search: HolderSearch | None = None
+    offered: bool = False
+    asked: bool = False
+    under_way: bool = False
+
+
+def find_search(searches: Sequence[HolderSearch], address: int) -> HolderSearch | None:
+    """The newest search from the object that *address* is, or points into."""
+    for search in reversed(searches):
+        if search.subject <= address < search.subject + max(1, search.size):
+            return search
+    return None
+
+
+def look_of(facts: Facts, address: int) -> HolderLook:
+    """What *facts* know of the search from *address*."""
+    return HolderLook(
+        address,
+        find_search(facts.snapshot.holders, address) if address else None,
+        offered=facts.offers(Want.HOLDERS),
+        asked=address in facts.searched,
+        under_way=facts.searching == address and address != 0,
+    )
+
+
+def holders_lines(look: HolderLook, title: str = "Who holds it") -> list[DocLine]:
+    """The section on the holders of an object, with its heading."""
+    lines = [DocLine(), DocLine(heading(title))]
+    search = look.search
+    if not look.address:
+        return [*lines, _sentence("not known: no source has seen where it lies in memory")]
+    lines += _state_lines(look)
+    if search is None:
+        return lines
+    if search.path:
+        lines.append(_subject_line(search))
+        lines += [_path_line(holder) for holder in search.path]
+        root = search.path[-1]
+        if root.kind is HolderKind.FRAME and root.goid is not None:
+            lines.append(_goroutine_line(root.goid))
+    for level in search.levels:
+        lines += _level_lines(level)
+    return [*lines, _cost_line(search)] if search.scanned_bytes else lines
+
+
+def _state_lines(look: HolderLook) -> list[DocLine]:
+    """What can be said of the search as a whole."""
+    search = look.search
+    if look.under_way:
+        far = f"level {len(search.levels) + 1}" if search is not None and not search.done else "level 1"
+        return [_sentence(f"looking at {far} … Esc gives it up", "accent")]
+    if search is None:
+        if not look.offered:
+            return [_sentence("not known: no source here can search the target's memory")]
+        words = "nothing was found there: it may have been freed; look again (h)"
+        return [_link(words if look.asked else "look for it in the target's memory (h)", look.address)]
+    if search.path:
+        return []
+    if search.unreachable:
+        circle = any(level.holders for level in search.levels)
+        words = "nothing live holds it: what points at it is held by nothing itself"
+        return [_sentence(words if circle else "nothing holds it", "warning"), *_again(look)]
+    if search.done:
+        return [
+            _sentence("not known: it moved while we looked, or the root is one leaktui does not see"),
+            *_again(look),
+        ]
+    return [_link("given up before a root was met: look again (h)", look.address)]
+
+
+def _again(look: HolderLook) -> list[DocLine]:
+    return [_link("look again (h)", look.address)] if look.offered else []
+
+
+def _sentence(text: str, tone: Tone = "muted") -> DocLine:
+    return DocLine((("  ", "plain"), (text, tone)), indent=2)
+
+
+def _link(text: str, address: int) -> DocLine:
+    return DocLine((("  ", "plain"), (text, "accent")), HoldersLink(address), indent=2)
+
+
+def _subject_line(search: HolderSearch) -> DocLine:
+    name = printable(search.type_name, _LONGEST_TYPE) or "an object of unknown type"
+    return DocLine(
+        (("  ", "plain"), (name, "strong"), (f"  {format_bytes(search.size)}", "muted")), wrap=False
+    )
+
+
+def _path_line(holder: Holder) -> DocLine:
+    return _holder_line(holder, "  ← held by " if holder.is_root else "  ← ")
+
+
+def _level_lines(level: HolderLevel) -> list[DocLine]:
+    """`level 1: 3 holders`, and the first of them."""
+    count = len(level.holders)
+    text = f"  level {level.depth}: " + ("1 holder" if count == 1 else f"{format_count(count)} holders")
+    if level.omitted:
+        text += f", and {format_count(level.omitted)} more not followed"
+    lines = [DocLine(((text, "muted"),), wrap=False)]
+    lines += [_holder_line(holder, "    ") for holder in level.holders[:_MOST_HOLDERS]]
+    if count > _MOST_HOLDERS:
+        lines.append(DocLine(((f"    … {count - _MOST_HOLDERS} more", "muted"),), wrap=False))
+    return lines
+
+
+def _holder_line(holder: Holder, lead: str) -> DocLine:
+    return DocLine(((lead, "muted"), *holder_spans(holder)), holder_target(holder), wrap=False)
+
+
+def holder_spans(holder: Holder) -> tuple[Span, ...]:
+    """`http.Response .Body`, `global main.pending [3]`, `goroutine 18 at main.keep keep.go:7`."""
+    kind = printable(holder.type_name, _LONGEST_TYPE)
+    within: Span = (f" {printable(holder.field, 100)}" if holder.field else "", "accent")
+    if holder.kind is HolderKind.FRAME:
+        who = f"goroutine {holder.goid}" if holder.goid is not None else "a goroutine"
+        if holder.frame is None:
+            return (who, "strong"), within
+        return (
+            (f"{who} at ", "strong"),
+            (function_name(holder.frame.function), "strong"),
+            (f":{holder.frame.line}" if not holder.frame.file and holder.frame.line else "", "accent"),
+            (f"  {frame_place(holder.frame)}" if holder.frame.file else "", "accent"),
+            within,
+        )
+    if holder.kind is HolderKind.OBJECT:
+        return (
+            (kind or "an object of unknown type", "plain"),
+            within,
+            (f"  {format_bytes(holder.size)}", "muted"),
+        )
+    name = printable(holder.name, _LONGEST_TYPE)
+    if holder.kind is HolderKind.GLOBAL:
+        name = f"global {name or f'at {holder.address:#x}'}"
+    else:
+        name = f"the runtime: {name}" if name else "the runtime"
+    return (name, "strong"), within, (f"  {kind}" if kind else "", "muted")
+
+
+def holder_target(holder: Holder) -> object | None:
+    """What Enter opens: the source of a frame, its goroutine, or the holders of an object."""
+    if holder.kind is HolderKind.FRAME:
+        if holder.frame is not None and holder.frame.file:
+            return holder.frame
+        return GoroutineLink(holder.goid) if holder.goid is not None else None
+    return holder if holder.kind is HolderKind.OBJECT and holder.object else None
+
+
+def _goroutine_line(goid: int) -> DocLine:
+    return DocLine(((f"    goroutine {goid}", "plain"),), GoroutineLink(goid), wrap=False)
+
+
+def _cost_line(search: HolderSearch) -> DocLine:
+    text = f"  {format_bytes(search.scanned_bytes)} read in {format_duration(search.seconds)}"
+    return DocLine(((text, "muted"),), wrap=False)
+
+
+def holder_lines(holder: Holder, look: HolderLook) -> list[DocLine]:
+    """One heap object on the way to a root, and what holds it in turn."""
+    lines = [
+        field("type", printable(holder.type_name, _LONGEST_TYPE) or "not known", "strong"),
+        field("size", format_bytes(holder.size)),
+        field("address", f"{holder.object:#x}"),
+    ]
+    if holder.field:
+        lines.append(field("holds by", printable(holder.field, 100), "accent"))
+    return lines + holders_lines(look)
+
+
+def holder_name(holder: Holder) -> str:
+    """A heap object's name for the breadcrumb: its type without its package's directories."""
+    return function_name(holder.type_name) if holder.type_name else f"object {holder.object:#x}"

@@ -1,0 +1,19 @@
+"""What a document's line may lead to beside a Frame, a Goroutine and a Holder, which stand for themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GoroutineLink:
+    """A goroutine known by its number only; it is looked up in the newest dump when it is opened."""
+
+    goid: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldersLink:
+    """The search for what holds the object at `address` in the target's memory."""
+
+    address: int

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -108,21 +109,25 @@ def test_a_process_of_another_user(target_factory: TargetFactory) -> None:
 
 
 @pytest.mark.go
-def test_no_pprof_says_what_would_help(target_factory: TargetFactory) -> None:
+def test_no_pprof_and_no_memory_says_what_would_help(target_factory: TargetFactory) -> None:
     with target_factory("earlyreturn", pprof=False) as target:
-        sentence = run("diagnose", "--pid", str(target.pid)).sentence
-        examined = run("doctor", "--pid", str(target.pid))
+        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory").sentence
+        examined = run("doctor", "--pid", str(target.pid), "--without", "memory")
     assert "--url" in sentence or "net/http/pprof" in sentence
     assert examined.status == 2
-    assert "proc   works" in examined.out and "pprof  does not work" in examined.out
+    assert re.search(r"^proc +works", examined.out, re.M)
+    assert re.search(r"^pprof +does not work", examined.out, re.M)
 
 
 @pytest.mark.go
 def test_a_program_without_pprof_linked(target_factory: TargetFactory) -> None:
     with target_factory("earlyreturn", tags="nopprof", pprof=False) as target:
-        sentence = run("diagnose", "--pid", str(target.pid)).sentence
+        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory").sentence
     assert "does not link net/http/pprof" in sentence and 'import _ "net/http/pprof"' in sentence
-    assert "--memory" in sentence
+
+
+def test_only_what_can_be_left_out_can_be_left_out() -> None:
+    assert "memory and pprof" in run("diagnose", "--pid", "1", "--without", "proc").sentence
 
 
 @pytest.mark.go
@@ -132,12 +137,13 @@ def test_goroutines_from_memory_need_no_pprof(target_factory: TargetFactory) -> 
     truth = expected("workerpool")
     assert truth is not None
     with target_factory("workerpool", stripped=True, tags="nopprof", pprof=False) as target:
-        done = run("diagnose", "--pid", str(target.pid), "--memory", "--json", "--seconds", "30")
+        done = run("diagnose", "--pid", str(target.pid), "--json", "--seconds", "30")
     diagnosis = json.loads(done.out)
     assert (done.status, diagnosis["verdict"], diagnosis["target_pause_ms"]) == (1, "leak", 0)
     first = diagnosis["suspects"][0]
     assert truth.matches(first["function"], first["file"], first["line"])
     assert {item["source"] for item in first["evidence"]} == {"memory"}
+    assert first["confidence"] == "proven"
 
 
 @pytest.mark.go
@@ -344,7 +350,7 @@ def test_ps_and_doctor_on_a_service(target_factory: TargetFactory) -> None:
     assert titles.split()[0] == "PID"
     assert any(line.split()[0] == str(target.pid) for line in lines)
     assert (examined.status, examined.err) == (0, "")
-    assert "pprof  works" in examined.out and target.pprof_url in examined.out
+    assert re.search(r"^pprof +works", examined.out, re.M) and target.pprof_url in examined.out
 
 
 # -- pipes, files, terminals ---------------------------------------------------------------------

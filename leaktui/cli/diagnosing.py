@@ -22,7 +22,7 @@ from leaktui.cli.output import (
     wants_colour,
     write_answer,
 )
-from leaktui.cli.selection import can_answer, require_answers, select_target
+from leaktui.cli.selection import can_answer, refuse_stopped, require_answers, select_target
 from leaktui.diagnose import Progress, diagnose
 from leaktui.engines.proc import read_process
 from leaktui.engines.proc_program import open_program
@@ -71,7 +71,8 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
         with _interruptible(stop), select_target(options, credentials) as selection:
             line.show("looking for what works on this process")
             capabilities = [engine.probe(selection.target) for engine in selection.engines]
-            require_answers(capabilities)
+            require_answers(capabilities, url=options.url)
+            refuse_stopped(selection.target.pid)
             diagnosis = diagnose(
                 selection.target,
                 selection.engines,

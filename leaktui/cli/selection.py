@@ -18,6 +18,7 @@ from leaktui.engines.memory import MemoryEngine
 from leaktui.engines.pprof import PprofEngine
 from leaktui.engines.proc import ProcEngine, read_target
 from leaktui.engines.proc_program import open_program
+from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.protocol import Engine, Want
 from leaktui.errors import EngineUnavailable, UsageError
 from leaktui.investigation import Investigation, Listener
@@ -78,13 +79,29 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
     return selection
 
 
+def refuse_stopped(pid: int | None) -> None:
+    """Raises EngineUnavailable for a process that is stopped: nothing in it can grow. TargetGone when it ended."""
+    state = read_live_stat(pid).state if pid is not None else ""
+    if state in ("T", "t"):
+        raise EngineUnavailable(
+            f"process {pid} is stopped (state {state}), so nothing in it moves",
+            remedy=f"let it run on with `kill -CONT {pid}`, or end the debugger that holds it",
+        )
+
+
 def can_answer(capabilities: Sequence[Capability]) -> bool:
     """Whether some usable source sees what names a line."""
     return any(item.usable and _ANSWERS.intersection(item.gives) for item in capabilities)
 
 
-def require_answers(capabilities: Sequence[Capability]) -> None:
-    """Raises EngineUnavailable, with the reason and the remedy, when no source can answer."""
+def require_answers(capabilities: Sequence[Capability], *, url: str | None = None) -> None:
+    """Raises EngineUnavailable, with the reason and the remedy, when no source can answer.
+
+    So it does when the endpoint at *url* that was named is not usable, whatever else is: who names one means it.
+    """
+    for item in capabilities:
+        if item.engine == PprofEngine.name and not item.usable and url:
+            raise EngineUnavailable(item.reason, remedy=item.remedy)
     if can_answer(capabilities):
         return
     unusable = [item for item in reversed(capabilities) if not item.usable]

@@ -28,7 +28,10 @@ class Topic(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`name` is the method `action_NAME` of the screen. `rank` orders the footer; None keeps it out."""
+    """`name` is the method `action_NAME` of the screen. `rank` orders the footer; None keeps it out.
+
+    `beside` the action before it, this one has no line of its own in the help.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -39,6 +42,7 @@ class Action:
     place: Place = Place.WATCH
     rank: int | None = None
     palette: bool = True
+    beside: bool = False
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -59,8 +63,10 @@ ACTIONS: tuple[Action, ...] = (
         Topic.LOOK, palette=False,
     ),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
-    Action("sort", ("s",), "s", "sort", "sort by the next column", Topic.TABLE, Place.BOTH, 4),
-    Action("reverse", ("S",), "S", "reverse", "turn the sort order round", Topic.TABLE, Place.BOTH),
+    Action("sort", ("s",), "s", "sort", "by the next column; the other way", Topic.TABLE, Place.BOTH, 4),
+    Action(
+        "reverse", ("S",), "S", "reverse", "turn the sort order round", Topic.TABLE, Place.BOTH, beside=True,
+    ),
     Action("group", ("g",), "g", "group", "group rows another way", Topic.TABLE, rank=5),
     Action("mode", ("m",), "m", "measure", "heap: live, allocated; bytes, objects", Topic.TABLE, rank=6),
     Action("calls", ("c",), "c", "call tree", "heap: all stacks as one tree", Topic.TABLE, rank=12),

@@ -46,16 +46,13 @@ def body_lines(
     if body.orphaned:
         first.insert(0, ("orphaned · ", "danger"))
     request = f"{printable(body.method, 20)} {masked_url(body.url)}".strip()
-    protocol = printable(body.protocol, 20) or UNKNOWN
     lines = [DocLine(tuple(first))]
     if body.orphaned:
         lines.append(field("orphaned", ORPHANED, "danger"))
     lines += [
         field("request", request or UNKNOWN),
-        field("status", str(body.status) if body.status is not None else UNKNOWN),
-        field("protocol", f"{protocol} over TLS" if body.tls else protocol),
-        field("peer", printable(body.peer, 200) or UNKNOWN),
-        field("fd", str(body.fd) if body.fd is not None else UNKNOWN),
+        field("response", _response(body)),
+        field("connection", _connection(body)),
         field("age", format_duration(body.age_seconds) if body.age_seconds is not None else UNKNOWN),
         field("length", _length(body)),
         field("waiting", _waiting(body)),
@@ -81,6 +78,20 @@ def body_lines(
     if body.stack:
         lines += [DocLine(), DocLine(heading("Opened by")), *stack_lines(body.stack, body.owner)]
     return lines
+
+
+def _response(body: BodyHolder) -> str:
+    """`status 503, HTTP/1.1 over TLS`, as far as it is known."""
+    status = f"status {body.status}" if body.status is not None else ""
+    protocol = (
+        f"{printable(body.protocol, 20) or 'HTTP'} over TLS" if body.tls else printable(body.protocol, 20)
+    )
+    return ", ".join(filter(None, (status, protocol))) or UNKNOWN
+
+
+def _connection(body: BodyHolder) -> str:
+    fd = f"fd {body.fd}" if body.fd is not None else ""
+    return ", ".join(filter(None, (printable(body.peer, 200), fd))) or UNKNOWN
 
 
 def _length(body: BodyHolder) -> str:

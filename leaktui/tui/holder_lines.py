@@ -16,11 +16,10 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.links import GoroutineLink, HoldersLink
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span, Tone
-from leaktui.tui.wording import frame_place, function_name, heading
+from leaktui.tui.wording import frame_place, function_name, heading, type_name
 
 # Of a level's holders so many are listed; all of them are counted.
 _MOST_HOLDERS = 12
-_LONGEST_TYPE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _link(text: str, address: int) -> DocLine:
 
 
 def _subject_line(search: HolderSearch) -> DocLine:
-    name = printable(search.type_name, _LONGEST_TYPE) or "an object of unknown type"
+    name = type_name(search.type_name) if search.type_name else "an object of unknown type"
     return DocLine(
         (("  ", "plain"), (name, "strong"), (f"  {format_bytes(search.size)}", "muted")), wrap=False
     )
@@ -143,7 +142,7 @@ def _holder_line(holder: Holder, lead: str) -> DocLine:
 
 def holder_spans(holder: Holder) -> tuple[Span, ...]:
     """`http.Response .Body`, `global main.pending [3]`, `goroutine 18 at main.keep keep.go:7`."""
-    kind = printable(holder.type_name, _LONGEST_TYPE)
+    kind = type_name(holder.type_name) if holder.type_name else ""
     within: Span = (f" {printable(holder.field, 100)}" if holder.field else "", "accent")
     if holder.kind is HolderKind.FRAME:
         who = f"goroutine {holder.goid}" if holder.goid is not None else "a goroutine"
@@ -162,7 +161,7 @@ def holder_spans(holder: Holder) -> tuple[Span, ...]:
             within,
             (f"  {format_bytes(holder.size)}", "muted"),
         )
-    name = printable(holder.name, _LONGEST_TYPE)
+    name = printable(holder.name, 200)
     if holder.kind is HolderKind.GLOBAL:
         name = f"global {name or f'at {holder.address:#x}'}"
     else:
@@ -191,7 +190,7 @@ def _cost_line(search: HolderSearch) -> DocLine:
 def holder_lines(holder: Holder, look: HolderLook) -> list[DocLine]:
     """One heap object on the way to a root, and what holds it in turn."""
     lines = [
-        field("type", printable(holder.type_name, _LONGEST_TYPE) or "not known", "strong"),
+        field("type", printable(holder.type_name, 400) or "not known", "strong"),
         field("size", format_bytes(holder.size)),
         field("address", f"{holder.object:#x}"),
     ]
@@ -202,4 +201,4 @@ def holder_lines(holder: Holder, look: HolderLook) -> list[DocLine]:
 
 def holder_name(holder: Holder) -> str:
     """A heap object's name for the breadcrumb: its type without its package's directories."""
-    return function_name(holder.type_name) if holder.type_name else f"object {holder.object:#x}"
+    return type_name(holder.type_name) if holder.type_name else f"object {holder.object:#x}"

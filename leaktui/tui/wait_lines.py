@@ -7,7 +7,7 @@ from leaktui.text import format_count, printable
 from leaktui.tui.links import GoroutineLink
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
-from leaktui.tui.wording import frame_place, function_name, heading
+from leaktui.tui.wording import frame_place, function_name, heading, type_name
 
 _MOST_CHANNELS = 20
 _MOST_PEERS = 10
@@ -49,7 +49,7 @@ def wait_lines(wait: Wait, goid: int) -> list[DocLine]:
 
 def _channel_lines(channel: Channel, goid: int) -> list[DocLine]:
     way = "send to" if channel.sends else "receive from"
-    element = f"chan {printable(channel.type_name, 200)}" if channel.type_name else "a channel"
+    element = f"chan {type_name(channel.type_name)}" if channel.type_name else "a channel"
     buffer = f"{format_count(channel.queued)} of {format_count(channel.capacity)} queued"
     spans: list[Span] = [
         (f"  {way} ", "muted"),
@@ -94,7 +94,7 @@ def _deferred_line(call: DeferredCall) -> DocLine:
 
 def _panic_line(panic: Panic) -> DocLine:
     value = printable(panic.value, 400)
-    kind = f"  {printable(panic.type_name, 200)}" if panic.type_name else ""
+    kind = f"  {type_name(panic.type_name)}" if panic.type_name else ""
     spans: list[Span] = [("  panic: ", "muted"), (value or "value not known", "danger"), (kind, "muted")]
     if panic.recovered:
         spans.append(("  recovered", "success"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -47,9 +48,17 @@ STATE_MARKS: dict[SourceState, Span] = {
 }
 
 
+_IMPORT_PATH = re.compile(r"(?:[\w.~%+-]+/)+(?=[\w.%-]+\.)")
+
+
 def function_name(function: str) -> str:
     """A Go symbol short and safe to draw; one of no name is unknown."""
     return printable(short_function(function), 400) or UNKNOWN
+
+
+def type_name(name: str) -> str:
+    """A Go type short and safe to draw: `[]*example.com/shop/catalog.item` → `[]*catalog.item`."""
+    return printable(_IMPORT_PATH.sub("", name[:1000]), 400) or UNKNOWN
 
 
 def frame_place(frame: Frame | None) -> str:

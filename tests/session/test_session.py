@@ -8,10 +8,22 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from leaktui.engines.protocol import Fact, GroupsSeen, HeapSeen, ProcessSeen, Request, TraceSeen, Want
+from leaktui.engines.protocol import (
+    Fact,
+    GoroutinesSeen,
+    GroupsSeen,
+    HeapSeen,
+    HoldersSeen,
+    LeakedSeen,
+    ProcessSeen,
+    Request,
+    TraceSeen,
+    Want,
+)
 from leaktui.errors import EndpointUnreachable, TargetGone
 from leaktui.model.capability import Capability, Impact, SourceState
 from leaktui.model.goroutine import GoroutineGroup
+from leaktui.model.holder import HolderSearch
 from leaktui.model.process import ProcessStat
 from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
@@ -24,8 +36,16 @@ STAT = ProcessStat(1, 1, 1, 0.0, 1, 1)
 class Scripted:
     """An engine whose answers are functions."""
 
-    def __init__(self, name: str, answers: dict[Want, Callable[[], Fact]], *, usable: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        answers: dict[Want, Callable[[], Fact]],
+        *,
+        usable: bool = True,
+        impact: Impact = Impact.NONE,
+    ) -> None:
         self.name = name
+        self.impact = impact
         self.answers = answers
         self.usable = usable
         self.closed = 0
@@ -33,7 +53,7 @@ class Scripted:
 
     def probe(self, target: Target) -> Capability:
         gives = tuple(want.value for want in self.answers)
-        return Capability(self.name, self.usable, Impact.NONE, gives, reason="as scripted")
+        return Capability(self.name, self.usable, self.impact, gives, reason="as scripted")
 
     def capture(self, request: Request, cancel: threading.Event) -> Iterator[Fact]:
         self.requests.append(request)
@@ -176,3 +196,77 @@ def test_closing_ends_the_threads_and_the_engines(events: list[SessionEvent]) ->
     watched.close()
     assert engine.closed >= 1
     wait_for(lambda: not any(thread.name == "leaktui-pprof" for thread in threading.enumerate()))
+
+
+def owned(events: list[SessionEvent], *engines: Scripted, pace: float = 0.02) -> Session:
+    cadence = {Want.GROUPS: pace, Want.GOROUTINES: pace}
+    return Session(Target(pid=1), engines, events.append, cadence=cadence, dumps=False)
+
+
+def test_the_first_source_that_works_is_asked_and_the_second_confirms(events: list[SessionEvent]) -> None:
+    memory = Scripted("memory", {Want.GROUPS: lambda: GroupsSeen((GoroutineGroup(7, ()),), torn=0)})
+    pprof = Scripted("pprof", {Want.GROUPS: lambda: GroupsSeen((GoroutineGroup(8, ()),))})
+    watched = owned(events, memory, pprof)
+    watched.start()
+    wait_for(lambda: len(memory.requests) > 20)
+    watched.close()
+    snapshot = watched.snapshot
+    assert (snapshot.groups_from, snapshot.goroutine_count) == ("memory", 7)
+    assert len(pprof.requests) <= 2
+    assert [(look.source, look.groups[0].count) for look in snapshot.also] in ([], [("pprof", 8)])
+    assert snapshot.sources[0].detail == "7 goroutines, 0 torn"
+
+
+def test_where_the_first_source_fails_the_next_takes_over(events: list[SessionEvent]) -> None:
+    broken = Scripted("memory", {Want.GROUPS: fail(EndpointUnreachable("it moved"))})
+    pprof = Scripted("pprof", {Want.GROUPS: lambda: GroupsSeen((GoroutineGroup(8, ()),))})
+    watched = owned(events, broken, pprof)
+    watched.start()
+    wait_for(lambda: watched.snapshot.sources[0].state is SourceState.FAILED and len(pprof.requests) > 10)
+    assert (watched.snapshot.groups_from, watched.snapshot.goroutine_count) == ("pprof", 8)
+    broken.answers[Want.GROUPS] = lambda: GroupsSeen((GoroutineGroup(7, ()),))
+    wait_for(lambda: watched.snapshot.groups_from == "memory")
+    watched.close()
+
+
+def test_dumps_that_stop_the_target_are_not_taken_by_themselves(events: list[SessionEvent]) -> None:
+    dump = {**GROUPS, Want.GOROUTINES: lambda: GoroutinesSeen(())}
+    free, light = Scripted("memory", dump), Scripted("pprof", dump, impact=Impact.LIGHT)
+    for engine, taken in ((free, True), (light, False)):
+        watched = owned(events, engine)
+        watched.start()
+        wait_for(lambda engine=engine: len(engine.requests) > 20)
+        watched.close()
+        assert any(Want.GOROUTINES in request.wants for request in engine.requests) is taken
+
+
+def test_leaked_goroutines_are_asked_for_where_it_costs_nothing(events: list[SessionEvent]) -> None:
+    leaked = {Want.LEAKED: lambda: LeakedSeen((GoroutineGroup(3, ()),))}
+    memory, pprof = Scripted("memory", leaked), Scripted("pprof", leaked, impact=Impact.LIGHT)
+    watched = owned(events, memory, pprof)
+    watched.start()
+    wait_for(lambda: not watched.probing)
+    assert watched.order({Want.LEAKED})
+    wait_for(lambda: [look.source for look in watched.snapshot.leaked] == ["memory"])
+    assert not pprof.requests
+    assert watched.order({Want.LEAKED}, allow_pauses=True)
+    wait_for(lambda: len(watched.snapshot.leaked) == 2 and not watched.is_under_way(Want.LEAKED))
+    watched.close()
+
+
+def test_answers_are_kept_by_what_was_asked(events: list[SessionEvent]) -> None:
+    memory = Scripted("memory", {Want.HOLDERS: lambda: HoldersSeen(HolderSearch(next(subjects), 8))})
+    subjects = iter((1, 2, 1, *range(10, 30)))
+    watched = owned(events, memory)
+    watched.start()
+    wait_for(lambda: not watched.probing)
+    for count in range(3):
+        watched.order({Want.HOLDERS}, subject=7)
+        wait_for(lambda count=count: len(memory.requests) > count and not watched.is_under_way(Want.HOLDERS))
+    assert [item.subject for item in watched.snapshot.holders] == [2, 1]
+    assert memory.requests[0].subject == 7
+    for _ in range(20):
+        watched.order({Want.HOLDERS})
+    wait_for(lambda: len(memory.requests) == 23 and watched.snapshot.holders[-1].subject == 29)
+    watched.close()
+    assert len(watched.snapshot.holders) == 8

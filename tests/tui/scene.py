@@ -282,7 +282,16 @@ MEMORY_CAPABILITIES = (
         "memory",
         True,
         Impact.NONE,
-        ("groups", "goroutines", "bodies", "heap-census", "handoffs", "leaked", "holders", "goroutine-detail"),
+        (
+            "groups",
+            "goroutines",
+            "bodies",
+            "heap-census",
+            "handoffs",
+            "leaked",
+            "holders",
+            "goroutine-detail",
+        ),
     ),
     Capability("pprof", False, Impact.LIGHT),
 )
@@ -416,9 +425,7 @@ CENSUS = HeapCensus(
 )
 DETAIL = GoroutineDetail(
     18,
-    Wait(
-        (Channel(0xC00007A0C0, False, "main.job", 16, 0, False, receivers=(18, 19, 20, 21), waiting=8),)
-    ),
+    Wait((Channel(0xC00007A0C0, False, "main.job", 16, 0, False, receivers=(18, 19, 20, 21), waiting=8),)),
     deferred=(
         DeferredCall(
             go("sync.(*WaitGroup).Done", "sync/waitgroup.go", 156),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaktui.model.body import BodyHolder, BodyState
-from leaktui.model.finding import Confidence
 from leaktui.model.goroutine import Ancestor, Goroutine
 from leaktui.tui.details import (
     finding_lines,
@@ -14,17 +12,9 @@ from leaktui.tui.details import (
     site_lines,
     stack_lines,
 )
-from leaktui.tui.widgets.document import DocLine
-from leaktui.tui.widgets.toned import line_text
-from tests.tui.scene import BODIES, DO, GOROUTINES, GROUPS, NEW_THUMBS, OWNER, SECOND, SITES, SUSPECT, WORKER
-
-
-def text_of(lines: list[DocLine]) -> str:
-    return "\n".join(line_text(line.spans) for line in lines)
-
-
-def targets_of(lines: list[DocLine]) -> list[object]:
-    return [line.target for line in lines if line.target is not None]
+from leaktui.tui.links import GoroutineLink
+from tests.tui.documents import targets_of, text_of
+from tests.tui.scene import DO, GOROUTINES, GROUPS, NEW_THUMBS, OWNER, SECOND, SITES, SUSPECT, WORKER
 
 
 def test_a_suspect_leads_first_to_its_line() -> None:
@@ -87,19 +77,18 @@ def test_a_goroutine_with_everything() -> None:
         assert part in text
 
 
+def test_the_parent_of_a_goroutine_is_a_place_to_go() -> None:
+    assert GoroutineLink(1) in targets_of(goroutine_lines(GOROUTINES[-1], WORKER[3]))
+
+
+def test_a_group_says_how_many_nothing_can_wake_and_who_sees_it() -> None:
+    row = replace(GROUPS[3], unreachable=3, sources=("memory", "pprof"))
+    text = text_of(group_lines(row, []))
+    assert "3 of them wait for ever: nothing live can wake them" in text and "memory, pprof" in text
+    assert "all of them wait for ever" in text_of(group_lines(replace(row, unreachable=8), []))
+    assert "wait for ever" not in text_of(group_lines(GROUPS[3], []))
+
+
 def test_an_allocation_site() -> None:
     text = text_of(site_lines(SITES[2]))
     assert "116 kB in 14 objects" in text and "−32.0 kB, -4 objects" in text and "about 8.3 kB" in text
-
-
-def test_a_body_masks_its_query_and_leads_to_its_owner_and_goroutine() -> None:
-    lines = body_lines(BODIES[0], GOROUTINES[0])
-    assert "users/1000?token=…" in text_of(lines) and "secret" not in text_of(lines)
-    assert OWNER in targets_of(lines) and GOROUTINES[0] in targets_of(lines)
-
-
-def test_what_no_source_sees_of_a_body_stays_a_dash() -> None:
-    bare = BodyHolder(1, "", BodyState.OPEN, Confidence.POSSIBLE)
-    text = text_of(body_lines(bare, None))
-    assert text.count("–") == 7
-    assert "not known yet" in text

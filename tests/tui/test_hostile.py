@@ -10,9 +10,12 @@ from rich.cells import cell_len
 from leaktui.model.finding import Evidence
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import GoroutineGroup
+from leaktui.model.heap_census import TypeCount
+from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
+from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
 from tests.tui.driving import make_app, screen_text, wait_for_facts
-from tests.tui.fakes import FakeInvestigation
-from tests.tui.scene import BODIES, GROUPS, LEAKING, SITES, SUSPECT, TARGET
+from tests.tui.fakes import FakeInvestigation, read_from_memory
+from tests.tui.scene import BODIES, BODY, CENSUS, GROUPS, LEAKING, SITES, SUSPECT, TARGET
 
 HOSTILE = [
     "[red]main.f[/red]",
@@ -74,6 +77,54 @@ def hostile_scene() -> FakeInvestigation:
     )
     investigation.session.snapshot = replace(investigation.session.snapshot, target=target, sources=sources)
     return investigation
+
+
+def hostile_memory() -> FakeInvestigation:
+    """Every name wherever the target's memory decides a text."""
+    investigation = read_from_memory()
+    holders = tuple(
+        Holder(kind, 1, BODY, 0x20, 8, name, name, name, 18, frame)
+        for name, frame in zip(HOSTILE, FRAMES, strict=True)
+        for kind in HolderKind
+    )
+    search = HolderSearch(BODY, 64, HOSTILE[0], (HolderLevel(1, holders),), holders, done=True)
+    census = replace(CENSUS, types=tuple(TypeCount(name, 1, 1 << 20) for name in HOSTILE))
+    wait = Wait(tuple(Channel(1, True, name) for name in HOSTILE))
+    calls = tuple(DeferredCall(frame, frame) for frame in FRAMES)
+    panics = tuple(Panic(name, name) for name in HOSTILE)
+    details = tuple(GoroutineDetail(goid, wait, calls, panics) for goid in (18, 19, 20, 21))
+    investigation.move(holders=(search,), heap_census=census, details=details)
+    return investigation
+
+
+async def test_every_text_out_of_memory_is_drawn_literally() -> None:
+    app = make_app(hostile_memory())
+    seen = ""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for_facts(pilot)
+        opened = [
+            "4",
+            "enter",
+            "pagedown",
+            "pagedown",
+            "pagedown",
+            "pagedown",
+            "pagedown",
+            "home",
+            "down",
+            "down",
+        ]
+        types = ["2", "g", "enter", "2", "3", "g", "g", "g", "g"]
+        for key in [*opened, "down", "enter", "escape", *types, "enter", "pagedown", "pagedown", "pagedown"]:
+            await pilot.press(key)
+            text = screen_text(app)
+            seen += text
+            assert not any(ord(character) < 32 and character != "\n" for character in text)
+            assert not any(0xD800 <= ord(character) < 0xE000 for character in text)
+            assert "\u202e" not in text
+            assert all(cell_len(line) <= 80 for line in text.split("\n"))
+    assert "held by global [red]main.f[/red]" in seen and "panic: main.\\x1b[2J" in seen
+    assert "chan main.日本語" in seen
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 40)])

@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 
 from leaktui.session.events import ProgressMade
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
-from tests.tui.fakes import FakeInvestigation, clean, looking
+from tests.tui.fakes import FakeInvestigation, clean, looking, read_from_memory
+from tests.tui.scene import BODY_HOLDERS, DETAIL
 
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 50)
 Compare = Callable[..., bool]
@@ -77,6 +78,50 @@ def test_goroutine_group(snap_compare: Compare) -> None:
 
 def test_bodies_by_owner(snap_compare: Compare) -> None:
     assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("4", "g"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+@pytest.mark.parametrize("pane", ["heap", "goroutines", "bodies"])
+def test_pane_from_memory(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
+    number = str(["suspects", "heap", "goroutines", "bodies"].index(pane) + 1)
+    assert snap_compare(make_app(read_from_memory()), terminal_size=size, run_before=after_facts(number))
+
+
+def test_heap_by_type(snap_compare: Compare) -> None:
+    app = make_app(read_from_memory())
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("2", "g"))
+
+
+def test_who_holds_a_body(snap_compare: Compare) -> None:
+    investigation = read_from_memory()
+    investigation.move(holders=(BODY_HOLDERS,))
+    assert snap_compare(
+        make_app(investigation), terminal_size=SMALL, run_before=after_facts("4", "enter", "down", "down")
+    )
+
+
+def test_search_under_way(snap_compare: Compare) -> None:
+    investigation = read_from_memory()
+
+    async def drive(pilot: Pilot[None]) -> None:
+        await after_facts("4", "h")(pilot)
+        investigation.listener(ProgressMade("memory", "level 2: 412 MB of the heap", 0.4))
+        await wait_for(pilot, lambda: "level 2" in screen_text(pilot.app).split("\n")[0])
+        await settle(pilot)
+
+    assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=drive)
+
+
+def test_orphaned_body(snap_compare: Compare) -> None:
+    app = make_app(read_from_memory())
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("4", "down", "enter"))
+
+
+def test_goroutine_looked_at_closely(snap_compare: Compare) -> None:
+    investigation = read_from_memory()
+    investigation.move(details=(DETAIL,))
+    keys = ("3", "g", "g", "g", "g", "enter")
+    assert snap_compare(make_app(investigation), terminal_size=MIDDLE, run_before=after_facts(*keys))
 
 
 def test_heap_objects_by_package(snap_compare: Compare) -> None:

@@ -7,9 +7,8 @@ it, with the g around them, are the same.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import read_allgs
@@ -25,7 +24,10 @@ _STACK_LIMIT = 256 << 10
 _DEAD = 6  # runtime._Gdead
 _AT_REST = frozenset((1, 3, 4, 9, 10))  # runnable, syscall, waiting, preempted, leaked
 _KEPT = 1 << 14
-_SIGHTINGS_A_CONNECTION = 8
+_SIGHTINGS_A_WORD = 8
+_LOWEST = 1 << 16
+_CALLERS = 24
+_HOT_KEPT = 256
 _SCAN = 0x1000  # runtime._Gscan
 
 
@@ -50,6 +52,7 @@ class MovedGoroutines:
         self._decode = attachment.layout.g.decode
         self._header = b""
         self._ranges: list[_Range] = []
+        self._hot: dict[int, bytes] = {}
 
     def look(self) -> Iterator[tuple[int, GState]]:
         """The address and the state of each goroutine that is new, or has run since the last look.
@@ -69,6 +72,21 @@ class MovedGoroutines:
             before, part.data = part.data, data
             if data != before:
                 yield from self._compare(part, before)
+
+    def look_at(self, addresses: Iterable[int]) -> Iterator[tuple[int, GState]]:
+        """Those of *addresses* that have run since they were last looked at by this method. Raises TargetGone."""
+        size, hot = self._size, self._hot
+        for address in addresses:
+            try:
+                raw = self._memory.read(address, size)
+            except DecodeError:
+                continue
+            if hot.get(address) != raw:
+                if len(hot) >= _HOT_KEPT:
+                    hot.clear()
+                hot[address] = raw
+                state = self._decode(raw)
+                yield address, state._replace(status=state.status & ~_SCAN)
 
     def _compare(self, part: _Range, before: bytes) -> Iterator[tuple[int, GState]]:
         data, size, start = part.data, self._size, part.start
@@ -95,9 +113,7 @@ class MovedGoroutines:
         for address in sorted(set(addresses)):
             if not address or address % 8:
                 continue
-            if members and (
-                address > members[-1] + self._size + _GAP or address > members[0] + _RANGE_LIMIT
-            ):
+            if members and (address > members[-1] + self._size + _GAP or address > members[0] + _RANGE_LIMIT):
                 self._ranges.append(self._range(members, known))
                 members = []
             members.append(address)
@@ -119,8 +135,8 @@ class MovedGoroutines:
 class Sighting(NamedTuple):
     """A call of roundTrip seen on a goroutine's stack at `time`, CLOCK_MONOTONIC in nanoseconds.
 
-    `live` says that it was in progress. `chain` is None where who called is not clear. `request` is the
-    *http.Request it was for, read while the transportRequest was in use, 0 where it was not.
+    `live` says that its caller's frame was in use. `chain` is None where who called is not clear. The others are those
+    of stack_residue.Fragment.
     """
 
     goid: int
@@ -130,9 +146,10 @@ class Sighting(NamedTuple):
     """When this goroutine was first seen, 0 for one that was there before the watch."""
     live: bool
     words: frozenset[int]
+    caller_words: frozenset[int]
+    homes: frozenset[int]
     connection: int
     transport_request: int
-    request: int
     chain: CallerChain | None
 
 
@@ -146,23 +163,23 @@ class _Unclear(NamedTuple):
 
 
 class CallerWatch:
-    """Collects sightings, by connection. Not thread-safe."""
+    """Collects sightings, by connection and by what may be their request. Not thread-safe."""
 
-    def __init__(self, attachment: Attachment, request_offset: int) -> None:
-        """*request_offset* is where in a transportRequest the *http.Request is."""
+    def __init__(self, attachment: Attachment) -> None:
         self._memory = attachment.memory
         self._goroutines = attachment.goroutines
         self._unwinder = attachment.unwinder
         self.residue = StackResidue(attachment.executable, attachment.bias, attachment.unwinder)
-        self._request_offset = request_offset
         self._sightings: dict[int, deque[Sighting | _Unclear]] = {}
         self._last: dict[tuple[int, int], bytes] = {}
-        """By goroutine and place of a fragment, the bytes it was last seen with."""
+        """By goroutine and place of a fragment, what was last in it."""
         self._stacks: dict[int, tuple[int, int, int]] = {}
         """By address of a runtime.g: goid and stack it had."""
         self._births: dict[int, tuple[int, int]] = {}
         """By address of a runtime.g: its goid, and when that was first seen."""
-        self.sightings = 0
+        self._learnt: set[tuple[int, ...]] = set()
+        self.callers: dict[int, None] = {}
+        """Addresses of the runtime.g whose stacks show calls, the latest last: others will be made there."""
 
     def learn(self, state: GState) -> None:
         """Learn from the calls of a goroutine at rest."""
@@ -199,18 +216,17 @@ class CallerWatch:
         except DecodeError:
             return
 
-    def _note(
-        self, address: int, state: GState, data: bytes, fragments: list[Fragment], now: int
-    ) -> None:
+    def _note(self, address: int, state: GState, data: bytes, fragments: list[Fragment], now: int) -> None:
         place = 0
         if state.status in _AT_REST:
             sp = state.syscall_sp or state.sp
             place = sp - state.low if state.low <= sp < state.high else len(data)
         fresh = []
         for fragment in fragments:
-            key = (address, fragment.high)
-            if self._last.get(key) != data[fragment.low :]:
-                fresh.append((key, fragment))
+            # What is in these two frames tells one call from another; what lies further out can only get worse.
+            key, content = (address, fragment.high), data[fragment.low : fragment.end]
+            if self._last.get(key) != content:
+                fresh.append((key, content, fragment))
         if not fresh:
             return
         again = self._memory.read(state.low, len(data))
@@ -222,30 +238,28 @@ class CallerWatch:
             state.syscall_sp,
             state.goid,
         )
-        for key, fragment in fresh:
+        for key, content, fragment in fresh:
             if again[fragment.low :] != data[fragment.low :]:
                 continue
-            live = rests and state.status in _AT_REST and fragment.low >= place and fragment.certain
-            if live:
-                self.learn(state)
-                self.residue.learn_request(data, fragment)
             if len(self._last) >= _KEPT:
                 self._last.clear()
-            self._last[key] = data[fragment.low :]
+            self._last[key] = content
+            live = rests and state.status in _AT_REST and fragment.high >= place
             self._add(address, state, data, fragment, now, live=live)
 
     def _add(
         self, address: int, state: GState, data: bytes, fragment: Fragment, now: int, *, live: bool
     ) -> None:
-        request = 0
-        try:
-            (request,) = struct.unpack(
-                "<Q", self._memory.read(fragment.transport_request + self._request_offset, 8)
-            )
-        except DecodeError:
-            pass
-        self.sightings += 1
+        self.callers.pop(address, None)
+        self.callers[address] = None
+        if len(self.callers) > _CALLERS:
+            del self.callers[next(iter(self.callers))]
         chain = self.residue.follow(data, fragment, state.start_pc)
+        if live and (chain is None or chain.pcs not in self._learnt):
+            self.learn(state)
+            chain = self.residue.follow(data, fragment, state.start_pc)
+            if chain is not None and chain.whole and len(self._learnt) < _KEPT:
+                self._learnt.add(chain.pcs)
         sighting = Sighting(
             goid=state.goid,
             address=address,
@@ -253,32 +267,40 @@ class CallerWatch:
             since=self._births.get(address, (0, 0))[1],
             live=live,
             words=frozenset(fragment.words),
+            caller_words=frozenset(fragment.caller_words),
+            homes=fragment.homes,
             connection=fragment.connection,
             transport_request=fragment.transport_request,
-            request=request,
             chain=chain,
         )
-        known = self._sightings.get(fragment.connection)
+        item: Sighting | _Unclear = sighting
+        if chain is None or not chain.whole:
+            item = _Unclear(sighting, data, fragment, state.start_pc)
+        for word in {fragment.connection, *fragment.homes}:
+            if word > _LOWEST:
+                self._index(word, item)
+
+    def _index(self, word: int, item: Sighting | _Unclear) -> None:
+        known = self._sightings.pop(word, None)
         if known is None:
             if len(self._sightings) >= _KEPT:
-                self._sightings.pop(next(iter(self._sightings)))
-            known = self._sightings[fragment.connection] = deque(maxlen=_SIGHTINGS_A_CONNECTION)
-        if chain is not None and chain.whole:
-            known.append(sighting)
-        else:
-            known.append(_Unclear(sighting, data, fragment, state.start_pc))
+                del self._sightings[next(iter(self._sightings))]
+            known = deque(maxlen=_SIGHTINGS_A_WORD)
+        known.append(item)
+        self._sightings[word] = known
 
-    def sightings_of(self, connection: int) -> list[Sighting]:
-        """The calls seen on *connection*, oldest first."""
-        found: list[Sighting] = []
-        for item in self._sightings.get(connection, ()):
+    def sightings_of(self, connection: int, transport_request: int) -> list[Sighting]:
+        """The calls that had to do with a connection, or with a request; oldest first."""
+        found: dict[int, Sighting | _Unclear] = {}
+        for word in (connection, transport_request):
+            for item in self._sightings.get(word, ()):
+                found[id(item)] = item
+        sightings: list[Sighting] = []
+        for item in found.values():
             if isinstance(item, _Unclear):
                 chain = self.residue.follow(item.data, item.fragment, item.entry)
-                found.append(item.sighting._replace(chain=chain))
+                sightings.append(item.sighting._replace(chain=chain))
             else:
-                found.append(item)
-        return found
-
-    def forget(self, connection: int) -> None:
-        """Drop what was seen of a connection that is gone."""
-        self._sightings.pop(connection, None)
+                sightings.append(item)
+        sightings.sort(key=lambda sighting: sighting.time)
+        return sightings

@@ -77,13 +77,13 @@ class MemoryEngine:
         """
         if self._pid is None or not request.wants & {*_QUICK, *_LONG}:
             return
-        attachment = self._attached(self._pid)
-        read_live_stat(self._pid, self._started_ticks)
         with self._lock:
             if self._closed.is_set():
                 return
             self._cancels.add(cancel)
         try:
+            attachment = self._attached(self._pid)
+            read_live_stat(self._pid, self._started_ticks)
             for want in _QUICK:
                 if want in request.wants and not self._ends(cancel):
                     with self._quick:

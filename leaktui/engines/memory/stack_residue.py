@@ -14,17 +14,20 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from leaktui.binary.callsites import find_call_sites
 from leaktui.binary.executable import Executable
 from leaktui.binary.pclntab import PcLineTable
+from leaktui.binary.stack_maps import StackMaps
 from leaktui.engines.memory.call_order import CallOrder
 from leaktui.engines.memory.unwind import Call, End, Unwinder
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Stack
 
 ROUND_TRIP = "net/http.(*persistConn).roundTrip"
+_GET_CONN = "net/http.(*Transport).getConn"
 _SELECT = "runtime.selectgo"
 _TOP_FRAME = 1  # internal/abi.FuncFlagTopFrame
 _DEPTH = 256
@@ -34,21 +37,33 @@ _ARGUMENTS = 16
 _LOWEST = 1 << 16
 _HIGHEST = 1 << 47
 _FRAGMENTS = 8
+_BLIND = 2
+"""Return addresses of one chain that may be lost."""
+
+_TRIALS = 512
+_SITES_CACHED = 1 << 10
 _CODES_CACHED = 1 << 15
 _EDGES_LIMIT = 1 << 14
 
 
 class Fragment(NamedTuple):
-    """A frame of roundTrip at `low`..`high` of a stack's bytes; at `high` is where it returns to.
+    """The frame of a function that calls roundTrip, and that of roundTrip below it, if it got so far.
 
-    `words` are what is in it; `certain` says that the last call from its caller's frame was this one.
+    `high` is where in a stack's bytes what that function called returns to; roundTrip's frame begins at `low`, and the
+    other ends at `end`.
+    `connection` and `transport_request` are what roundTrip was called with, 0 where that is not to be seen;
+    `words` are those in its frame, `caller_words` those in the frame of its caller, of which `homes` were live when it
+    got its connection. `certain` says that roundTrip was the last thing called.
     """
 
     low: int
     high: int
+    end: int
     connection: int
     transport_request: int
     words: tuple[int, ...]
+    caller_words: tuple[int, ...]
+    homes: frozenset[int]
     certain: bool
 
 
@@ -62,6 +77,18 @@ class CallerChain(NamedTuple):
     whole: bool
     entry: int
     pcs: tuple[int, ...]
+
+
+class _Step(NamedTuple):
+    """The function at `entry` called what is below it; that returns to `pc`, which is at `offset` of the stack's bytes.
+
+    Its own return address is at `next`, or would be: -1 for the function a goroutine began with.
+    """
+
+    offset: int
+    pc: int
+    next: int
+    entry: int
 
 
 class _Code(NamedTuple):
@@ -85,8 +112,9 @@ class StackResidue:
         self._edges: dict[int, set[int]] = {}
         """By function (its entry): return addresses of calls through variables that were seen to call it."""
         self._edge_count = 0
-        self._homes: dict[int, frozenset[int]] = {}
-        """By caller of roundTrip: where in its frame the transportRequest was, whenever a call was in progress."""
+        self._maps = StackMaps(self._table)
+        self._sites: dict[int, tuple[int, ...]] = {}
+        self._live: dict[int, frozenset[int]] = {}
         self._stacks: dict[tuple[int, ...], CallerChain | None] = {}
 
     @property
@@ -132,15 +160,13 @@ class StackResidue:
     @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
         """Matches the upper bytes of addresses in the callers of roundTrip."""
-        highs = {
-            high for start, end in self._callers for high in range(start >> 16, ((end - 1) >> 16) + 1)
-        }
+        highs = {high for start, end in self._callers for high in range(start >> 16, ((end - 1) >> 16) + 1)}
         return re.compile(b"|".join(re.escape(high.to_bytes(6, "little")) for high in sorted(highs)))
 
     # --- frames ---
 
     def iter_fragments(self, data: bytes) -> Iterator[Fragment]:
-        """Frames of roundTrip in the bytes of a stack, at most a few."""
+        """Frames of callers of roundTrip in the bytes of a stack, at most a few."""
         count = 0
         for match in self._pattern.finditer(data):
             high = match.start() - 2
@@ -149,12 +175,37 @@ class StackResidue:
                 continue
             pc, connection, request = struct.unpack_from("<3Q", data, high)
             returns = next((pcs for (start, end), pcs in self._callers.items() if start < pc < end), None)
-            if returns is None or min(connection, request) < _LOWEST or max(connection, request) >= _HIGHEST:
+            code = self._code_at(pc) if returns is not None else None
+            if (
+                returns is None
+                or code is None
+                or code.size < _ARGUMENTS
+                or not self._order.is_call(pc - self._bias)
+            ):
                 continue
-            if connection % 8 or request % 8:
+            end = high + 8 + code.size
+            if end > len(data):
                 continue
-            words = struct.unpack_from(f"<{(high - low) // 8}Q", data, low)
-            yield Fragment(low, high, connection, request, words, pc in returns)
+            varp = end - 8  # where the frame pointer is saved (runtime/stkframe.go)
+            homes = frozenset(
+                struct.unpack_from("<Q", data, varp + offset)[0]
+                for offset in self._homes(code.entry)
+                if varp + offset >= high + 8
+            )
+            # Were this frame that of a later request, which has not got as far as roundTrip, what is live in it
+            # since it got its connection would be that one's.
+            called = _is_pointer(connection) and _is_pointer(request) and (pc in returns or request in homes)
+            yield Fragment(
+                low,
+                high,
+                end,
+                connection if called else 0,
+                request if called else 0,
+                struct.unpack_from(f"<{(high - low) // 8}Q", data, low) if called else (),
+                struct.unpack_from(f"<{code.size // 8}Q", data, high + 8),
+                homes,
+                pc in returns,
+            )
             count += 1
             if count >= _FRAGMENTS:
                 return
@@ -164,81 +215,120 @@ class StackResidue:
 
         *entry* is the function the goroutine began with. None where not even roundTrip's caller can be.
         """
-        if not fragment.certain and not self._keeps_request(data, fragment):
+        (found,) = struct.unpack_from("<Q", data, fragment.high)
+        code = self._code_at(found)
+        if code is None:
             return None
-        callee = self._round_trip + self._bias
-        offset = fragment.high
-        patches: list[tuple[int, int]] = []
-        pcs: list[int] = []
-        whole = False
-        for _ in range(_DEPTH):
+        bias = self._bias
+        calls = self._order.calls_of(found - bias, self._round_trip)
+        if found - bias not in calls and len(calls) != 1:
+            return None
+        pc = found if found - bias in calls else calls[0] + bias
+        step = _Step(fragment.high, pc, fragment.high + 8 + code.size, code.entry)
+        steps = self._outwards(data, step, entry, _BLIND)
+        whole = bool(steps) and steps[-1].next < 0
+        if not steps:
+            steps = self._outwards(data, step, entry, 0) or [step]
+        return self._chain(data, fragment, steps, whole)
+
+    def _outwards(self, data: bytes, first: _Step, entry: int, blind: int) -> list[_Step]:
+        """The steps from *first* outwards; the last one's `next` is -1 where the goroutine's entry was reached.
+
+        With *blind*, so many return addresses in all may be lost: then only a way to the entry counts, and it must be
+        the only one.
+        """
+        budget = [_TRIALS]
+        ways = list(self._iter_ways(data, first, entry, blind, budget))
+        if blind:
+            return ways[0] if len(ways) == 1 and budget[0] > 0 else []
+        return ways[0] if ways else []
+
+    def _iter_ways(
+        self, data: bytes, step: _Step, entry: int, blind: int, budget: list[int]
+    ) -> Iterator[list[_Step]]:
+        steps = [step]
+        strict = not blind and budget[0] == _TRIALS
+        while len(steps) < _DEPTH:
+            offset, callee = step.next, step.entry
             if offset + 8 > len(data):
                 break
             (found,) = struct.unpack_from("<Q", data, offset)
             code = self._code_at(found)
-            if code is None:
-                break
-            if code.top:
-                whole = callee == entry
-                break
-            first = not pcs
-            pc = self._call_before(found, callee, first=first)
+            if code is not None and code.top:
+                if callee == entry:
+                    steps[-1] = steps[-1]._replace(next=-1)
+                    yield steps
+                return
+            pc = self._call_before(found, callee)
             code = self._code_at(pc) if pc else None
             if code is None or code.size <= 0:
+                if blind and (not self._order.is_call(found - self._bias)):
+                    for caller in self._callers_of(callee):
+                        budget[0] -= 1
+                        code = self._code_at(caller)
+                        if code is None or code.size <= 0 or budget[0] <= 0:
+                            continue
+                        lost = _Step(offset, caller, offset + 8 + code.size, code.entry)
+                        for way in self._iter_ways(data, lost, entry, blind - 1, budget):
+                            yield [*steps, *way]
+                    return
                 break
-            pcs.append(pc)
-            patches.append((offset, pc))
-            offset += 8 + code.size
-            callee = code.entry
-        if not pcs:
-            return None
-        return self._chain(data, fragment, patches, tuple(pcs), offset, whole)
+            step = _Step(offset, pc, offset + 8 + code.size, code.entry)
+            steps.append(step)
+        if strict:
+            yield steps
 
-    def _keeps_request(self, data: bytes, fragment: Fragment) -> bool:
-        """Whether roundTrip's caller has its request where it had it whenever it was seen calling."""
-        (pc,) = struct.unpack_from("<Q", data, fragment.high)
-        code = self._code_at(pc)
-        homes = self._homes.get(code.entry) if code is not None else None
-        if not homes:
-            return False
-        return all(
-            struct.unpack_from("<Q", data, fragment.high + home)[0] == fragment.transport_request
-            for home in homes
-            if fragment.high + home + 8 <= len(data)
-        )
+    def _callers_of(self, callee: int) -> tuple[int, ...]:
+        """The return addresses of all calls of *callee* that are known."""
+        known = self._sites.get(callee)
+        if known is None:
+            if len(self._sites) >= _SITES_CACHED:
+                self._sites.clear()
+            function = self._executable.function_at(callee - self._bias)
+            found: set[int] = set()
+            if function is not None:
+                for site in find_call_sites(self._executable, (function.name,)):
+                    found.update(self._order.calls_of(site.pc + 1, function.entry))
+            known = self._sites[callee] = tuple(sorted(pc + self._bias for pc in found))
+        return (*known, *self._edges.get(callee, ()))
 
-    def _call_before(self, pc: int, callee: int, *, first: bool) -> int:
+    def _homes(self, entry: int) -> frozenset[int]:
+        """Where, counted from varp, a caller of roundTrip has live pointers when it is given a connection."""
+        homes = self._live.get(entry)
+        if homes is None:
+            found: set[int] = set()
+            for pc in self._order.calls_of(entry - self._bias + 1, self._get_connection):
+                frame = self._maps.at(pc)
+                found.update(frame.locals if frame is not None else ())
+            homes = self._live[entry] = frozenset(found)
+        return homes
+
+    @cached_property
+    def _get_connection(self) -> int:
+        """Link-time entry address of getConn, -1 for none."""
+        function = self._executable.find_function(_GET_CONN)
+        return function.entry if function is not None else -1
+
+    def _call_before(self, pc: int, callee: int) -> int:
         """The return address of the call of *callee* that the function at *pc* made last, 0 where that is not sure."""
         bias = self._bias
         if self._order.target_of(pc - bias) == callee - bias:
             return pc
         if not self._order.is_call(pc - bias):
             return 0
-        if first:
-            # Its arguments are in the caller's frame, so it was called; a deferred call may have come since,
-            # on a way that all of the function's ends share.
-            calls = self._order.calls_of(pc - bias, callee - bias)
-            return calls[0] + bias if len(calls) == 1 else 0
         others = [other - bias for other in self._edges.get(callee, ())]
         found = self._order.last_call(pc - bias, callee - bias, others)
         return 0 if found is None else found + bias
 
-    def _chain(
-        self,
-        data: bytes,
-        fragment: Fragment,
-        patches: list[tuple[int, int]],
-        pcs: tuple[int, ...],
-        end: int,
-        whole: bool,
-    ) -> CallerChain | None:
+    def _chain(self, data: bytes, fragment: Fragment, steps: list[_Step], whole: bool) -> CallerChain | None:
+        pcs = tuple(step.pc for step in steps)
         key = (*pcs, int(whole))
         if key not in self._stacks:
             if len(self._stacks) >= _CODES_CACHED:
                 self._stacks.clear()
-            mended = bytearray(data[fragment.low :] if whole else data[fragment.low : end])
-            for offset, pc in patches:
-                struct.pack_into("<Q", mended, offset - fragment.low, pc)
+            mended = bytearray(data[fragment.low :] if whole else data[fragment.low : steps[-1].next])
+            for step in steps:
+                struct.pack_into("<Q", mended, step.offset - fragment.low, step.pc)
             trace = self._unwinder.unwind(self._waiting + self._bias, bytes(mended), whole=whole)
             if trace.end is (End.TOP if whole else End.CUT):
                 stack = tuple(replace(frame, pc=frame.pc - 1) for frame in trace.stack)
@@ -251,28 +341,12 @@ class StackResidue:
 
     def learn_calls(self, calls: tuple[Call, ...]) -> None:
         """Note where calls through variables lead, from the live frames of a goroutine at rest."""
-        for inner, outer in zip(calls, calls[1:], strict=False):
+        for inner, outer in pairwise(calls):
             if outer.at_call and self._edge_count < _EDGES_LIMIT:
                 known = self._edges.setdefault(inner.entry, set())
                 if outer.pc not in known and not self._order.target_of(outer.pc - self._bias):
                     known.add(outer.pc)
                     self._edge_count += 1
-
-    def learn_request(self, data: bytes, fragment: Fragment) -> None:
-        """Note where the caller of a roundTrip in progress has its transportRequest."""
-        (pc,) = struct.unpack_from("<Q", data, fragment.high)
-        code = self._code_at(pc)
-        if code is None or not fragment.certain:
-            return
-        start = 8 + _ARGUMENTS
-        size = min(code.size - _ARGUMENTS, len(data) - fragment.high - start)
-        if size <= 0:
-            return
-        words = struct.unpack_from(f"<{size // 8}Q", data, fragment.high + start)
-        homes = frozenset(
-            start + 8 * at for at, word in enumerate(words) if word == fragment.transport_request
-        )
-        self._homes[code.entry] = self._homes.get(code.entry, homes) & homes
 
     # --- code ---
 
@@ -299,3 +373,7 @@ class StackResidue:
         info = self._table.info(index)
         size = self._table.stack_delta(info, address) if info.stack_values else -1
         return _Code(info.entry + self._bias, size, bool(info.flags & _TOP_FRAME))
+
+
+def _is_pointer(word: int) -> bool:
+    return not word % 8 and _LOWEST < word < _HIGHEST

@@ -55,16 +55,16 @@ _COLUMNS: tuple[Column[BodyHolder], ...] = (
     name_column("method", lambda row: row.method, 6, rank=3),
     name_column("URL", _safe_url, 24, 2, rank=2),
     number_column("status", lambda row: row.status, str, 6, rank=3),
-    name_column("proto", lambda row: row.protocol, 8, rank=5),
+    name_column("proto", lambda row: row.protocol, 8, rank=6),
     name_column("peer", lambda row: row.peer, 14, 1, rank=3),
-    number_column("fd", lambda row: row.fd, str, 5, rank=4),
-    number_column("length", lambda row: row.content_length, format_bytes, 8, rank=4),
-    number_column("waiting", waiting_bytes, format_bytes, 8, rank=4),
+    number_column("fd", lambda row: row.fd, str, 5, rank=5),
+    number_column("length", lambda row: row.content_length, format_bytes, 7, rank=5),
+    number_column("waiting", waiting_bytes, format_bytes, 7, rank=4),
     number_column("age", lambda row: row.age_seconds, age_text, 6),
     Column("owner", _owner, lambda row: _owner_name(row) or None, 20, 3),
     Column("sure", _sureness, lambda row: _STRENGTH[row.confidence], 8),
-    name_column("seen by", lambda row: ", ".join(row.sources), 12, 1, rank=6, tone="muted"),
-    number_column("goroutine", lambda row: row.goid or None, str, 10, rank=6, tone="muted"),
+    name_column("seen by", lambda row: ", ".join(row.sources), 12, 1, rank=7, tone="muted"),
+    number_column("goroutine", lambda row: row.goid or None, str, 10, rank=7, tone="muted"),
 )
 
 
@@ -75,14 +75,20 @@ def _search(body: BodyHolder) -> str:
     )
 
 
+def _name(body: BodyHolder) -> str:
+    """A body in the breadcrumb."""
+    if body.owner is not None:
+        return function_name(body.owner.function)
+    return (
+        f"body of goroutine {body.goid}" if body.goid else f"body from {printable(host_of(body)) or UNKNOWN}"
+    )
+
+
 class BodyLevel(DocumentLevel):
     """One body, for as long as it is open; *body* is what it was when it was opened here."""
 
     def __init__(self, body: BodyHolder) -> None:
-        name = (
-            function_name(_owner_name(body)) if body.owner is not None else f"body of goroutine {body.goid}"
-        )
-        super().__init__(name, self._describe_newest, frame=body.owner)
+        super().__init__(_name(body), self._describe_newest, frame=body.owner)
         self._body = body
 
     def _describe_newest(self, facts: Facts) -> Sequence[DocLine]:

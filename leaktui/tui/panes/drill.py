@@ -72,7 +72,7 @@ class GoroutineLevel(DocumentLevel):
         due = facts.snapshot.goroutines_time
         if due > self._looked and facts.offers(Want.DETAIL) and Want.DETAIL not in facts.under_way:
             self._looked = due
-            self.post_message(self.DetailWanted(self._goid))
+            self.ask(self.DetailWanted(self._goid))
 
 
 class HolderLevel(DocumentLevel):
@@ -95,7 +95,7 @@ class HolderLevel(DocumentLevel):
             self._asked = True
             search = look_of(facts, self._holder.object).search
             if search is None or not search.done:
-                self.post_message(self.HoldersWanted(self._holder.object))
+                self.ask(self.HoldersWanted(self._holder.object))
 
 
 class SourceLevel(Level):

@@ -288,8 +288,9 @@ class HeapRoot(TableLevel):
         census = self.facts.snapshot.heap_census if self.facts is not None else None
         if self.by_site or census is None:
             return super().caption()
-        known = f" · {coverage_text(census)}" if self.listing.noun == "types" else ""
-        return (*super().caption(), (f" · {census_summary(census)}{known}", "muted"))
+        of_types = self._mode > len(self._sites)
+        whole = coverage_text(census) if of_types else census_summary(census)
+        return (*super().caption(), (f" · {whole}", "muted"))
 
     def call_tree(self) -> Level:
         """All stacks as one tree, by the present measure."""

@@ -13,7 +13,7 @@ from leaktui.tui.panes.level import DocumentLevel, Level, Listing
 from leaktui.tui.widgets.columns import Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
-from leaktui.tui.wording import function_name
+from leaktui.tui.wording import type_name
 
 _LARGE = 1 << 62
 """Where large objects sort among the size classes."""
@@ -42,7 +42,7 @@ _TYPE_COLUMNS: tuple[Column[TypeCount], ...] = (
     number_column("live", lambda row: row.live_bytes, format_bytes, 9, tone="strong"),
     number_column("objects", lambda row: row.objects, format_count, 9),
     number_column("mean", _mean, format_bytes, 9, rank=1, tone="muted"),
-    name_column("type", lambda row: row.type_name, 24, 3, show=function_name),
+    name_column("type", lambda row: row.type_name, 24, 3, show=type_name),
 )
 
 
@@ -83,7 +83,7 @@ def _open_type(row: TypeCount) -> Level:
         newest = next((item for item in rows if item.type_name == name), None)
         return type_lines(newest, census) if newest is not None else None
 
-    return DocumentLevel(function_name(name), describe)
+    return DocumentLevel(type_name(name), describe)
 
 
 def _classes(facts: Facts) -> Sequence[SizeClass]:
@@ -109,7 +109,7 @@ def classes_listing() -> Listing[SizeClass]:
 def types_listing() -> Listing[TypeCount]:
     """Live objects by type, for those whose type the runtime keeps."""
     return Listing(
-        "by type, of large objects", "types", _TYPE_COLUMNS, _types, lambda row: row.type_name,
+        "by type", "types", _TYPE_COLUMNS, _types, lambda row: row.type_name,
         lambda row: row.type_name, lambda row, facts: type_lines(row, _census(facts)),
         _open_type, lambda row: None, empty=_empty,
     )  # fmt: skip
@@ -118,4 +118,4 @@ def types_listing() -> Listing[TypeCount]:
 def coverage_text(census: HeapCensus) -> str:
     """How much of the heap the types account for."""
     share = census.typed_bytes / census.live_bytes if census.live_bytes else 0.0
-    return f"types known of {percent_text(share)} %"
+    return f"known of {percent_text(share)} % of {format_bytes(census.live_bytes)} live"

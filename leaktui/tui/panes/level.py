@@ -90,12 +90,16 @@ class Level(Container):
             document.focus()
             return
 
+    def ask(self, message: Message) -> None:
+        """Tell the screen: it would not bubble past a pane that is drawing this level."""
+        self.screen.post_message(message)
+
     def open_target(self, target: object) -> None:
         """Go down to what a document's line leads to."""
         from leaktui.tui.panes.drill import level_for
 
         if isinstance(target, HoldersLink):
-            self.post_message(self.HoldersWanted(target.address))
+            self.ask(self.HoldersWanted(target.address))
             return
         level = level_for(target, self.facts)
         if level is not None:

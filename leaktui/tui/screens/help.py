@@ -24,10 +24,13 @@ def help_lines(place: Place) -> list[DocLine]:
     panes = [action for action in actions if action.name.startswith("show_pane")]
     for topic in Topic:
         first = True
-        for action in actions:
-            if action.topic is not topic or (action in panes and action is not panes[0]):
+        for index, action in enumerate(actions):
+            if action.topic is not topic or action.beside or (action in panes and action is not panes[0]):
                 continue
             key, label, text = action.shown_key, action.label, action.help
+            if index + 1 < len(actions) and actions[index + 1].beside:
+                beside = actions[index + 1]
+                key, label = f"{key} {beside.shown_key}", f"{label}, {beside.label}"
             if panes and action is panes[0]:
                 key, label = " ".join(item.shown_key for item in panes), "panes"
                 text = ", ".join(item.label for item in panes)

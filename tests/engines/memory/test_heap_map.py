@@ -63,7 +63,8 @@ def check_object(heap: HeapMap, told: dict[str, Any]) -> None:
         assert first + 8 not in words
         share = len(told["pointers"]) if told["type"] != "main.Vast" else size // 16
         if told["count"] == 1:
-            assert len(offsets) == share
+            # After the value the collector looks on to the end of the place, as if there were more of them.
+            assert sum(offset < first + size for offset in offsets) == share
     kept = heap.type_of(found)
     if size <= 512:
         assert kept is None
@@ -150,15 +151,19 @@ def test_nothing_live_is_lost_while_it_allocates_and_collects(matrix_toolchain: 
 
 @pytest.mark.go
 def test_what_was_dropped_is_garbage_once_it_is_collected(go_toolchain: Toolchain) -> None:
-    """Two neighbours in time: one kept, one dropped, both of a size nothing else has."""
+    """Each large object kept or dropped has a type that nothing else of its size has."""
     with open_heap("stripped", go_toolchain, "-nogc") as (process, attachment):
         told = process.ask("objects", "objects")
         heap = HeapMap.read(attachment, threading.Event())
         huge = [one for one in told if one["type"] == "main.Huge"]
+        assert {one["live"] for one in huge} == {True, False}
         for one in huge:
             found = heap.find(one["address"])
-            live = found is not None and found.start == one["address"] and heap.is_allocated(found)
-            assert bool(live) == one["live"]
+            live = False
+            if found is not None and found.start == one["address"] and heap.is_allocated(found):
+                kept = heap.type_of(found)  # another object may have come to the same place
+                live = kept is not None and kept.name == "main.Huge"
+            assert live == one["live"]
 
 
 @pytest.mark.go

@@ -65,13 +65,16 @@ def holders_lines(look: HolderLook, title: str = "Who holds it") -> list[DocLine
     if search is None:
         return lines
     if search.path:
+        lines.append(_root_line(search.path))
         lines.append(_subject_line(search))
         lines += [_path_line(holder) for holder in search.path]
         root = search.path[-1]
         if root.kind is HolderKind.FRAME and root.goid is not None:
             lines.append(_goroutine_line(root.goid))
+    if search.levels:
+        lines.append(_count_line(search.levels))
     for level in search.levels:
-        lines += _level_lines(level)
+        lines += _level_lines(level, frozenset(search.path))
     return [*lines, _cost_line(search)] if search.scanned_bytes else lines
 
 
@@ -119,20 +122,37 @@ def _subject_line(search: HolderSearch) -> DocLine:
     )
 
 
+def _root_line(path: Sequence[Holder]) -> DocLine:
+    """The end of the path first: what holds the object in the end, and how far away that is."""
+    root, steps = path[-1], len(path)
+    away = "directly" if steps == 1 else f"{steps} steps away"
+    spans = (("  ", "plain"), *holder_spans(root)[:-1], (f"  {away}", "muted"))
+    return DocLine(spans, holder_target(root), indent=4)
+
+
 def _path_line(holder: Holder) -> DocLine:
     return _holder_line(holder, "  ← held by " if holder.is_root else "  ← ")
 
 
-def _level_lines(level: HolderLevel) -> list[DocLine]:
-    """`level 1: 3 holders`, and the first of them."""
-    count = len(level.holders)
-    text = f"  level {level.depth}: " + ("1 holder" if count == 1 else f"{format_count(count)} holders")
-    if level.omitted:
-        text += f", and {format_count(level.omitted)} more not followed"
-    lines = [DocLine(((text, "muted"),), wrap=False)]
-    lines += [_holder_line(holder, "    ") for holder in level.holders[:_MOST_HOLDERS]]
-    if count > _MOST_HOLDERS:
-        lines.append(DocLine(((f"    … {count - _MOST_HOLDERS} more", "muted"),), wrap=False))
+def _count_line(levels: Sequence[HolderLevel]) -> DocLine:
+    """`level 1: 1 holder, level 2: 5 holders`."""
+    counts = []
+    for level in levels:
+        count = len(level.holders) + level.omitted
+        counts.append(f"level {level.depth}: {format_count(count)} holder{'' if count == 1 else 's'}")
+    return DocLine((("  " + ", ".join(counts), "muted"),), indent=2)
+
+
+def _level_lines(level: HolderLevel, path: frozenset[Holder]) -> list[DocLine]:
+    """The first of a level's holders that are not on the path."""
+    others = [holder for holder in level.holders if holder not in path]
+    if not others and not level.omitted:
+        return []
+    lines = [DocLine(((f"  {'also ' if path else ''}at level {level.depth}", "muted"),), wrap=False)]
+    lines += [_holder_line(holder, "    ") for holder in others[:_MOST_HOLDERS]]
+    more = max(0, len(others) - _MOST_HOLDERS) + level.omitted
+    if more:
+        lines.append(DocLine(((f"    … {format_count(more)} more", "muted"),), wrap=False))
     return lines
 
 

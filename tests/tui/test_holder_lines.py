@@ -39,26 +39,35 @@ def test_the_path_goes_from_the_object_to_the_root_nearest_first() -> None:
     at = [
         text.index(part)
         for part in (
+            "  global example.com/shop/users.pending  3 steps away",
             "http.bodyEOFSignal  64 B",
             "← http.Response .Body",
             "← users.group .slots[3].elem",
             "← held by global example.com/shop/users.pending  map[string]*http.Response",
-            "level 1: 1 holder\n",
-            "level 2: 2 holders, and 3 more not followed",
-            "level 3: 1 holder\n",
+            "level 1: 1 holder, level 2: 5 holders, level 3: 1 holder\n",
+            "also at level 2\n    goroutine 18 at",
+            "… 3 more",
             "46.0 MB read in 0.9 s",
         )
     ]
     assert at == sorted(at)
-    assert targets_of(lines)[:2] == [HELD_BY_OBJECT, HELD_BY_MAP]
-    assert HELD_BY_GLOBAL not in targets_of(lines)
+    assert targets_of(lines) == [HELD_BY_OBJECT, HELD_BY_MAP, WORKER[3]]
+    assert text.count(".slots[3].elem") == 1
 
 
 def test_a_goroutine_that_holds_leads_to_its_source_and_to_itself() -> None:
     search = replace(BODY_HOLDERS, path=(HELD_BY_OBJECT, HELD_BY_FRAME), levels=())
     lines = holders_lines(HolderLook(BODY, search))
     assert "held by goroutine 18 at main.(*thumbnailer).run  thumbs.go:77 .resp" in text_of(lines)
-    assert targets_of(lines) == [HELD_BY_OBJECT, WORKER[3], GoroutineLink(18)]
+    assert "  goroutine 18 at main.(*thumbnailer).run  thumbs.go:77  2 steps away" in text_of(lines)
+    assert targets_of(lines) == [WORKER[3], HELD_BY_OBJECT, WORKER[3], GoroutineLink(18)]
+
+
+def test_what_a_root_holds_directly_is_said_to_be() -> None:
+    search = HolderSearch(BODY, 64, path=(HELD_BY_GLOBAL,), done=True)
+    assert "  global example.com/shop/users.pending  directly" in text_of(
+        holders_lines(HolderLook(BODY, search))
+    )
 
 
 def test_a_frame_without_source_leads_to_its_goroutine() -> None:
@@ -102,7 +111,7 @@ def test_enter_looks_again_where_a_search_can_be_had() -> None:
 def test_crowded_levels_are_counted_and_cut() -> None:
     level = HolderLevel(1, (HELD_BY_OBJECT,) * 64, omitted=20_000)
     text = text_of(holders_lines(HolderLook(BODY, HolderSearch(BODY, 64, levels=(level,)), under_way=True)))
-    assert "level 1: 64 holders, and 20.0k more not followed" in text and "… 52 more" in text
+    assert "level 1: 20.1k holders" in text and "… 20.1k more" in text
 
 
 def test_what_has_no_name_is_told_by_its_address() -> None:

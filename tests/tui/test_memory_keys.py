@@ -51,7 +51,7 @@ async def test_h_looks_for_holders_and_each_of_them_leads_to_its_own() -> None:
         await wait_for(pilot, lambda: "looking at level 1 … Esc gives it up" in screen_text(app))
         assert investigation.session.subjects == [(Want.HOLDERS, BODY)]
         end_search(investigation, holders=(BODY_HOLDERS,))
-        await wait_for(pilot, lambda: "held by global example.com/shop/users.pending" in screen_text(app))
+        await wait_for(pilot, lambda: "global example.com/shop/users.pending  3 steps" in screen_text(app))
         # The owner, the reader, and then the nearest holder.
         await pilot.press("down", "down", "enter")
         await wait_for(pilot, lambda: isinstance(watch_screen(app).pane.top, HolderLevel))
@@ -74,6 +74,24 @@ async def test_escape_gives_up_a_search_before_it_goes_back() -> None:
         await wait_for(pilot, lambda: "look again (h)" in screen_text(app))
         await pilot.press("escape")
         assert watch_screen(app).pane.depth == 1
+        assert investigation.session.cancelled == 1
+
+
+async def test_what_is_watched_all_the_time_is_no_news_and_not_given_up() -> None:
+    investigation = read_from_memory()
+    investigation.session.under_way = {Want.HANDOFFS}
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        investigation.listener(ProgressMade("memory", "12 callers seen", 0.4))
+        await wait_for(pilot, lambda: bool(watch_screen(app)._progress))
+        assert "callers seen" not in screen_text(app) and "watching 84 s" in screen_text(app)
+        await pilot.press("escape")
+        assert investigation.session.cancelled == 0
+        investigation.session.under_way = {Want.HANDOFFS, Want.LEAKED}
+        investigation.listener(ProgressMade("memory", "reachability", 0.4))
+        await wait_for(pilot, lambda: "reachability" in screen_text(app))
+        await pilot.press("escape")
         assert investigation.session.cancelled == 1
 
 

@@ -36,6 +36,7 @@ class CallOrder:
     def __init__(self, executable: Executable) -> None:
         self._program = Program(ExecutableCode(executable))
         self._flows: dict[int, _Flow | None] = {}
+        self._places: dict[int, _Flow | None] = {}
         self._answers: dict[tuple[int, int, tuple[int, ...]], int | None] = {}
 
     def is_call(self, pc: int) -> bool:
@@ -105,6 +106,16 @@ class CallOrder:
         return 0 if instruction is None or instruction.operation is not Operation.CALL else instruction.end
 
     def _flow_at(self, pc: int) -> _Flow | None:
+        try:
+            return self._places[pc]
+        except KeyError:
+            pass
+        if len(self._places) >= _ANSWERS_CACHED:
+            self._places.clear()
+        flow = self._places[pc] = self._find_flow(pc)
+        return flow
+
+    def _find_flow(self, pc: int) -> _Flow | None:
         code = self._program.code_at(pc - 1)
         if code is None:
             return None

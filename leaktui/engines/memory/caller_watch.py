@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import read_allgs
@@ -27,6 +28,7 @@ _KEPT = 1 << 14
 _SIGHTINGS_A_WORD = 8
 _LOWEST = 1 << 16
 _CALLERS = 24
+_CAPTURED = 64
 _HOT_KEPT = 256
 _SCAN = 0x1000  # runtime._Gscan
 
@@ -162,6 +164,17 @@ class _Unclear(NamedTuple):
     entry: int
 
 
+class _Capture(NamedTuple):
+    """A stack read twice, and the g before and after."""
+
+    address: int
+    state: GState
+    after: GState
+    data: bytes
+    again: bytes
+    time: int
+
+
 class CallerWatch:
     """Collects sightings, by connection and by what may be their request. Not thread-safe."""
 
@@ -177,6 +190,7 @@ class CallerWatch:
         """By address of a runtime.g: goid and stack it had."""
         self._births: dict[int, tuple[int, int]] = {}
         """By address of a runtime.g: its goid, and when that was first seen."""
+        self._captured: list[_Capture] = []
         self._learnt: set[tuple[int, ...]] = set()
         self.callers: dict[int, None] = {}
         """Addresses of the runtime.g whose stacks show calls, the latest last: others will be made there."""
@@ -184,9 +198,14 @@ class CallerWatch:
     def learn(self, state: GState) -> None:
         """Learn from the calls of a goroutine at rest."""
         stack = self._goroutines.read_stack(state, _STACK_LIMIT)
-        if stack is None:
-            return
-        calls = self._unwinder.calls(stack.pc, stack.data, in_syscall=stack.in_syscall, whole=stack.whole)
+        if stack is not None and stack.whole:
+            self._learn_from(stack.data, state)
+
+    def _learn_from(self, data: bytes, state: GState) -> None:
+        """Learn from *data*, the stack from the stack pointer up."""
+        in_syscall = state.syscall_sp != 0
+        pc, sp = (state.syscall_pc, state.syscall_sp) if in_syscall else (state.pc, state.sp)
+        calls = self._unwinder.calls(pc, data[len(data) - (state.high - sp) :], in_syscall=in_syscall)
         if calls:
             self.residue.learn_calls(calls)
 
@@ -210,60 +229,61 @@ class CallerWatch:
             self._births[address] = (goid, now if new else 0)
         try:
             data = self._memory.read(low, high - low)
-            fragments = list(self.residue.iter_fragments(data))
-            if fragments:
-                self._note(address, state._replace(goid=goid, low=low, high=high), data, fragments, now)
+            if not self.residue.may_have_fragments(data):
+                return
+            again = self._memory.read(low, high - low)
         except DecodeError:
             return
-
-    def _note(self, address: int, state: GState, data: bytes, fragments: list[Fragment], now: int) -> None:
-        place = 0
-        if state.status in _AT_REST:
-            sp = state.syscall_sp or state.sp
-            place = sp - state.low if state.low <= sp < state.high else len(data)
-        fresh = []
-        for fragment in fragments:
-            # What is in these two frames tells one call from another; what lies further out can only get worse.
-            key, content = (address, fragment.high), data[fragment.low : fragment.end]
-            if self._last.get(key) != content:
-                fresh.append((key, content, fragment))
-        if not fresh:
-            return
-        again = self._memory.read(state.low, len(data))
         after = self._goroutines.state_at(address)
-        if after is None or (after.high and after.high != state.high):
-            return
-        rests = after.status == state.status and (after.sp, after.syscall_sp, after.goid) == (
+        if after is not None and after.high in (0, high):
+            before = state._replace(goid=goid, low=low, high=high)
+            self._captured.append(_Capture(address, before, after, data, again, now))
+        if len(self._captured) >= _CAPTURED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Make sense of the stacks captured since the last time. Raises TargetGone."""
+        captured, self._captured = self._captured, []
+        for item in captured:
+            with suppress(DecodeError):
+                self._note(item)
+
+    def _note(self, item: _Capture) -> None:
+        state, after, data = item.state, item.after, item.data
+        sp = state.syscall_sp or state.sp
+        rests = state.status in _AT_REST and (after.status, after.sp, after.syscall_sp, after.goid) == (
+            state.status,
             state.sp,
             state.syscall_sp,
             state.goid,
         )
-        for key, content, fragment in fresh:
-            if again[fragment.low :] != data[fragment.low :]:
+        for fragment in self.residue.iter_fragments(data):
+            # What is in these two frames tells one call from another; what lies further out can only get worse.
+            key, content = (item.address, fragment.high), data[fragment.low : fragment.end]
+            if self._last.get(key) == content or item.again[fragment.low :] != data[fragment.low :]:
                 continue
             if len(self._last) >= _KEPT:
                 self._last.clear()
             self._last[key] = content
-            live = rests and state.status in _AT_REST and fragment.high >= place
-            self._add(address, state, data, fragment, now, live=live)
+            live = rests and state.low <= sp <= state.low + fragment.high
+            self._add(item, fragment, live=live)
 
-    def _add(
-        self, address: int, state: GState, data: bytes, fragment: Fragment, now: int, *, live: bool
-    ) -> None:
+    def _add(self, item: _Capture, fragment: Fragment, *, live: bool) -> None:
+        address, state, data = item.address, item.state, item.data
         self.callers.pop(address, None)
         self.callers[address] = None
         if len(self.callers) > _CALLERS:
             del self.callers[next(iter(self.callers))]
         chain = self.residue.follow(data, fragment, state.start_pc)
         if live and (chain is None or chain.pcs not in self._learnt):
-            self.learn(state)
+            self._learn_from(data, state)
             chain = self.residue.follow(data, fragment, state.start_pc)
             if chain is not None and chain.whole and len(self._learnt) < _KEPT:
                 self._learnt.add(chain.pcs)
         sighting = Sighting(
             goid=state.goid,
             address=address,
-            time=now,
+            time=item.time,
             since=self._births.get(address, (0, 0))[1],
             live=live,
             words=frozenset(fragment.words),
@@ -273,12 +293,12 @@ class CallerWatch:
             transport_request=fragment.transport_request,
             chain=chain,
         )
-        item: Sighting | _Unclear = sighting
+        noted: Sighting | _Unclear = sighting
         if chain is None or not chain.whole:
-            item = _Unclear(sighting, data, fragment, state.start_pc)
+            noted = _Unclear(sighting, data, fragment, state.start_pc)
         for word in {fragment.connection, *fragment.homes}:
             if word > _LOWEST:
-                self._index(word, item)
+                self._index(word, noted)
 
     def _index(self, word: int, item: Sighting | _Unclear) -> None:
         known = self._sightings.pop(word, None)

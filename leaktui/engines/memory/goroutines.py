@@ -139,7 +139,6 @@ class GoroutineReader:
         self._labels: dict[int, Labels] = {}
         self._entries: dict[int, Stack] = {}
         self._extras = _find_extras(layout)
-        self._count_place = _find_count(layout)
         self._ancestors = AncestorReader(memory, layout, unwinder)
 
     def iter_seen(self, tally: Tally, cancel: threading.Event, *, sample: int = 0) -> Iterator[Seen]:
@@ -242,10 +241,7 @@ class GoroutineReader:
         Bytes we do not decode may change while it is parked. One that ran and came back to its place, on
         another way, looks the same but for trackingSeq, which counts how often it stopped (casgstatus).
         """
-        if before == after:
-            return True
-        place = self._count_place
-        return place is not None and before[place] == after[place] and self._decode(after) == state
+        return before == after or self._decode(after) == state
 
     def _seen(self, raw: bytes, state: GState, trace: Trace, address: int, labels: Labels) -> Seen:
         ancestors, bubble = self._extras(raw)
@@ -378,13 +374,6 @@ class GoroutineReader:
             0 if seen.trace.end is End.TOP else -1,
             self.ancestors(seen),
         )
-
-
-def _find_count(layout: RuntimeLayout) -> int | None:
-    """Where in a runtime.g `trackingSeq` is."""
-    found = layout.types.find_struct("runtime.g", "runtime")
-    field = None if found is None else found.fields.get("trackingSeq")
-    return field.offset if field is not None and field.size == 1 else None
 
 
 def _find_extras(layout: RuntimeLayout) -> Callable[[bytes], tuple[int, int]]:

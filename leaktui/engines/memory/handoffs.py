@@ -154,7 +154,9 @@ class HandoffWatcher:
             else:
                 self._look_at_callers(now)
             looks += 1
-            if now - tick >= _TICK * 1e9:
+            if now >= self._lively_until:
+                self._callers.settle()
+            if now - tick >= _TICK * 1e9 and now >= self._lively_until:
                 tick = now
                 self._visit_loops(now, start)
             if now - progress >= _PROGRESS_TICK * 1e9:
@@ -171,6 +173,7 @@ class HandoffWatcher:
             self._rest(time.thread_time() - began, start, end, cancel)
         if cancel.is_set():
             return
+        self._callers.settle()
         self._visit_loops(time.monotonic_ns(), start, everything=True)
         yield self._conclude(start, looks, cancel)
 

@@ -53,6 +53,8 @@ class GState(NamedTuple):
     """The newest runtime._defer on its chain; deferred calls the compiler open-coded are not on it."""
     panicking: int
     """The newest runtime._panic."""
+    stops: int
+    """How often it has stopped running, modulo 256: the same number means that it has not run in between."""
 
 
 _SOURCES: tuple[tuple[str, str, int], ...] = (
@@ -74,6 +76,7 @@ _SOURCES: tuple[tuple[str, str, int], ...] = (
     ("waiting", "", 8),
     ("_defer", "", 8),
     ("_panic", "", 8),
+    ("trackingSeq", "", 1),
 )
 """The field of runtime.g behind each of GState's, the part of it, and its size in bytes."""
 

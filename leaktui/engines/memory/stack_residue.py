@@ -165,6 +165,10 @@ class StackResidue:
 
     # --- frames ---
 
+    def may_have_fragments(self, data: bytes) -> bool:
+        """Whether `iter_fragments` is worth while; quick."""
+        return self._pattern.search(data) is not None
+
     def iter_fragments(self, data: bytes) -> Iterator[Fragment]:
         """Frames of callers of roundTrip in the bytes of a stack, at most a few."""
         count = 0

@@ -53,6 +53,9 @@ PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Bodies", bodies_root),
 )
 
+_QUIET = frozenset({Want.HANDOFFS, Want.DETAIL})
+"""Watched or asked for all the time: that is no news, and nobody wants to give it up."""
+
 
 class WatchScreen(Screen[None]):
     """Watches one target. *opening* names it until its facts do."""
@@ -212,7 +215,7 @@ class WatchScreen(Screen[None]):
             exited=exited,
             searching=self.orders.searching,
             searched=self.orders.searched,
-            under_way=frozenset(want for want in Want if session.is_under_way(want)),
+            under_way=self._under_way(),
         )
 
     # -- drawing -------------------------------------------------------------------------------
@@ -225,8 +228,20 @@ class WatchScreen(Screen[None]):
         self._draw_keys()
 
     def _draw_strip(self) -> None:
-        progress = next(iter(self._progress.values()), None)
-        self.query_one(StripView).show(self.facts, progress)
+        self.query_one(StripView).show(self.facts, self._shown_progress())
+
+    def _shown_progress(self) -> Progress | None:
+        """How far the long look is that somebody waits for, if any."""
+        under_way = self._under_way()
+        if under_way and under_way <= _QUIET:
+            return None
+        return next(iter(self._progress.values()), None)
+
+    def _under_way(self) -> frozenset[Want]:
+        if self.investigation is None:
+            return frozenset()
+        session = self.investigation.session
+        return frozenset(want for want in Want if session.is_under_way(want))
 
     def _draw_banner(self) -> None:
         banner = self.query_one("#banner", Lines)
@@ -316,7 +331,7 @@ class WatchScreen(Screen[None]):
             self._end_filter(keep=False)
         elif self.pane.depth == 1 and self.table is not None and self.table.needle:
             self.table.set_filter("")
-        elif self._is_searching_here() or (not self.pane.go_back() and self._progress):
+        elif self._is_searching_here() or (not self.pane.go_back() and self._shown_progress() is not None):
             self._give_up()
 
     def _is_searching_here(self) -> bool:

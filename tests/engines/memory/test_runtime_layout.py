@@ -20,6 +20,7 @@ from leaktui.errors import EngineUnavailable
 
 GOBUF = StructLayout("runtime.gobuf", "runtime", 16, {"sp": Field(0, 8), "pc": Field(8, 8)})
 SIZES = {
+    "trackingSeq": 1,
     "_panic": 8,
     "_defer": 8,
     "waiting": 8,
@@ -49,7 +50,7 @@ def layout_of(sizes: dict[str, int]) -> StructLayout:
 
 
 def test_fields_are_decoded_wherever_they_are() -> None:
-    expected = GState(0x1000, 0x2000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+    expected = GState(0x1000, 0x2000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19)
     places: dict[str, tuple[str, list[int]]] = {
         "stack": ("<QQ", [0x1000, 0x2000]),
         "sched": ("<QQ", [4, 3]),
@@ -67,6 +68,7 @@ def test_fields_are_decoded_wherever_they_are() -> None:
         "waiting": ("<Q", [16]),
         "_defer": ("<Q", [17]),
         "_panic": ("<Q", [18]),
+        "trackingSeq": ("<B", [19]),
     }
     for sizes in (SIZES, dict(reversed(SIZES.items()))):
         g = layout_of(sizes)

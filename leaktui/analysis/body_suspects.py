@@ -205,7 +205,9 @@ def _finding(
                 )
             )
     if attribution.reason:
-        evidence.append(Evidence(attribution.reason_from, f"{where} is named because {attribution.reason}"))
+        # Shares are of the hand-offs that were judged, whoever saw them.
+        reason_from = look.source if attribution.reason_from == "trace" else attribution.reason_from
+        evidence.append(Evidence(reason_from, f"{where} is named because {attribution.reason}"))
     if tally.busy:
         evidence.append(Evidence(look.source, f"{tally.busy} more are in use and not counted"))
     per_minute = trend.per_minute * share if trend.per_minute is not None else None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
 from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
 from leaktui.text import format_count, printable
 from leaktui.tui.links import GoroutineLink
@@ -23,11 +27,27 @@ def detail_lines(detail: GoroutineDetail | None) -> list[DocLine]:
         lines += [DocLine(), DocLine(heading("Panics"))]
         lines += [_panic_line(panic) for panic in detail.panics[:_MOST_CALLS]]
     if detail.deferred:
-        lines += [DocLine(), DocLine(heading("Deferred calls, the next one first"))]
-        lines += [_deferred_line(call) for call in detail.deferred[:_MOST_CALLS]]
-        if len(detail.deferred) > _MOST_CALLS:
-            lines.append(DocLine(((f"  … {len(detail.deferred) - _MOST_CALLS} more", "muted"),)))
+        count = len(detail.deferred)
+        title = (
+            "Deferred calls" if count == 1 else f"Deferred calls: {format_count(count)}, the next one first"
+        )
+        lines += [DocLine(), DocLine(heading(title)), *_deferred_lines(detail.deferred)]
     return lines
+
+
+def _deferred_lines(calls: Sequence[DeferredCall]) -> list[DocLine]:
+    """What is deferred, each defer statement once: in a loop the same one piles up."""
+    counts = Counter(_at_one_place(call) for call in calls)
+    lines = [_deferred_line(call, count) for call, count in list(counts.items())[:_MOST_CALLS]]
+    if len(counts) > _MOST_CALLS:
+        lines.append(DocLine(((f"  … {len(counts) - _MOST_CALLS} more defer statements", "muted"),)))
+    return lines
+
+
+def _at_one_place(call: DeferredCall) -> DeferredCall:
+    """*call* without the addresses, which differ from one inlined copy of a defer statement to another."""
+    place = replace(call.deferred_by, pc=0) if call.deferred_by is not None else None
+    return replace(call, function=replace(call.function, pc=0), deferred_by=place)
 
 
 def wait_lines(wait: Wait, goid: int) -> list[DocLine]:
@@ -79,8 +99,10 @@ def _channel_lines(channel: Channel, goid: int) -> list[DocLine]:
     return lines
 
 
-def _deferred_line(call: DeferredCall) -> DocLine:
+def _deferred_line(call: DeferredCall, count: int) -> DocLine:
     spans: list[Span] = [("  ", "plain"), (function_name(call.function.function), "strong")]
+    if count > 1:
+        spans.append((f"  {format_count(count)} times", "warning"))
     place = call.deferred_by
     if place is not None:
         where = frame_place(place) if place.file else function_name(place.function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from leaktui.model.frame import Frame
 from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
 from leaktui.tui.links import GoroutineLink
 from leaktui.tui.wait_lines import detail_lines, wait_lines
@@ -45,12 +46,28 @@ def test_a_semaphore_has_its_address() -> None:
 def test_deferred_calls_lead_to_their_defer_statement() -> None:
     lines = detail_lines(replace(DETAIL, wait=Wait(), panics=()))
     assert "sync.(*WaitGroup).Done  deferred at thumbs.go:72  open-coded" in text_of(lines)
-    assert targets_of(lines) == [DETAIL.deferred[0].deferred_by]
+    (place,) = targets_of(lines)
+    assert isinstance(place, Frame) and (place.file, place.line) == ("/srv/shop/src/thumbs.go", 72)
+
+
+def test_what_a_loop_defers_is_told_once() -> None:
+    call, other = DETAIL.deferred[0], DeferredCall(OWNER)
+    inlined = replace(call, function=replace(call.function, pc=0x77))
+    lines = detail_lines(GoroutineDetail(1, deferred=(call, other, *[inlined, other] * 160)))
+    text = text_of(lines)
+    assert "Deferred calls: 322, the next one first" in text
+    assert "sync.(*WaitGroup).Done  161 times  deferred at thumbs.go:72" in text
+    assert len(lines) == 4
+
+
+def test_a_crowd_of_defer_statements_is_cut() -> None:
+    calls = tuple(DeferredCall(replace(OWNER, line=line)) for line in range(60))
+    assert "… 10 more defer statements" in text_of(detail_lines(GoroutineDetail(1, deferred=calls)))
 
 
 def test_a_deferred_call_of_unknown_place_leads_to_the_function() -> None:
     lines = detail_lines(GoroutineDetail(1, deferred=(DeferredCall(OWNER), DeferredCall(WORKER[3]))))
-    assert targets_of(lines) == [OWNER, WORKER[3]]
+    assert targets_of(lines) == [replace(frame, pc=0) for frame in (OWNER, WORKER[3])]
     assert "main.loadUser  user.go:41\n" in text_of(lines) and "open-coded" not in text_of(lines)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
+from leaktui.analysis.census_growth import growing_samples
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
@@ -31,6 +32,7 @@ _DUMP_SECONDS = 5.0
 _HANDOFF_SECONDS = 6.0
 _HANDOFF_REST_SECONDS = 1.0
 _MOST_SEARCHES = 3
+_MOST_HELD = 6
 _SEARCH_REST_SECONDS = 10.0
 
 
@@ -84,6 +86,7 @@ class Investigation:
         self._watched_handoffs = -_HANDOFF_SECONDS
         self._searches = 0
         self._searched = 0.0
+        self._asked_holders_of: set[int] = set()
         self._failure = ""
         self._dumps = dumps
         self.session = Session(
@@ -254,6 +257,25 @@ class Investigation:
             self._searches += 1
             self._searched = now
             self.session.order({Want.LEAKED}, allow_pauses=False)
+
+        self._order_holders()
+
+    def _order_holders(self) -> None:
+        """Ask who holds what grows, where no profile says who allocates it: a few objects, one after the other."""
+        unlocated = any(
+            item.kind is LeakKind.HEAP and item.location is None for item in self._assessment.suspects
+        )
+        if (
+            not unlocated
+            or self.session.is_under_way(Want.HOLDERS)
+            or len(self._asked_holders_of) >= _MOST_HELD
+        ):
+            return
+        for address in growing_samples(self.session.history.snapshots):
+            if address not in self._asked_holders_of:
+                self._asked_holders_of.add(address)
+                self.session.order({Want.HOLDERS}, subject=address)
+                return
 
     def _is_sure(self, kind: LeakKind) -> bool:
         """Whether a suspect of *kind* is as sure as can be."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from leaktui.analysis.growth import rises
+from leaktui.analysis.holder_paths import holder_evidence, root_frames
 from leaktui.analysis.series import captures
 from leaktui.model.assessment import Slope
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
@@ -22,6 +23,7 @@ _LEAST_SHARE = 0.05
 """The live heap must gain this share of what it was."""
 
 _NAMED = 3
+_LOOKS_SAMPLED = 3
 
 
 def census_observations(snapshots: Sequence[Snapshot]) -> list[tuple[float, HeapCensus]]:
@@ -55,6 +57,9 @@ def find_census_suspects(snapshots: Sequence[Snapshot]) -> list[Finding]:
     ]
     evidence += _rising_parts(observed, _sizes, "objects of")
     evidence += _rising_parts(observed, _types, "values of type")
+    samples = set(growing_samples(snapshots))
+    searches = [search for search in snapshots[-1].holders if search.subject in samples]
+    evidence += holder_evidence(searches)
     return [
         Finding(
             kind=LeakKind.HEAP,
@@ -68,8 +73,34 @@ def find_census_suspects(snapshots: Sequence[Snapshot]) -> list[Finding]:
             advice="The program keeps no heap profile: import net/http/pprof (or runtime/pprof) in it, and the line"
             " that allocates them is known.",
             surely_grows=True,
+            candidates=root_frames(searches),
         )
     ]
+
+
+def growing_samples(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:
+    """Addresses of a few objects of the size that gains most live bytes: whose holder is worth looking for.
+
+    Those of an earlier look stay, as long as it is the same size that grows.
+    """
+    observed = census_observations(snapshots)
+    if len(observed) < _LEAST_OBSERVATIONS:
+        return ()
+    before = {(item.size, item.scannable): item.live_bytes for item in observed[0][1].classes}
+    key, gain = (0, False), 0
+    for item in observed[-1][1].classes:
+        gained = item.live_bytes - before.get((item.size, item.scannable), 0)
+        if gained > gain:
+            key, gain = (item.size, item.scannable), gained
+    return tuple(
+        dict.fromkeys(
+            sample
+            for _, census in observed[-_LOOKS_SAMPLED:]
+            for item in census.classes
+            if gain and (item.size, item.scannable) == key
+            for sample in item.samples
+        )
+    )
 
 
 def _sizes(census: HeapCensus) -> dict[str, int]:

@@ -10,7 +10,7 @@ class SizeClass:
     """Objects of one size. `size` is bytes of one, 0 for large objects (each in a span of its own).
 
     `objects` and `live_bytes` were marked by the last GC or allocated since; `scannable` says that they may
-    hold pointers.
+    hold pointers. `samples` are addresses of a few of them, taken here and there.
     """
 
     size: int
@@ -18,6 +18,7 @@ class SizeClass:
     spans: int
     objects: int
     live_bytes: int
+    samples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from leaktui.model.heap_census import HeapCensus, SizeClass, TypeCount
 from leaktui.text import format_bytes, format_count, printable
 from leaktui.tui.details import field
+from leaktui.tui.links import ObjectLink
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Line
 from leaktui.tui.wording import heading
+
+_MOST_SAMPLES = 10
 
 
 def size_name(row: SizeClass) -> str:
@@ -40,6 +43,12 @@ def class_lines(row: SizeClass, census: HeapCensus | None) -> list[DocLine]:
     ]
     if not row.size and row.objects:
         lines.append(field("mean size", f"about {format_bytes(row.live_bytes / row.objects)}"))
+    if row.samples:
+        lines += [DocLine(), DocLine(heading("Some of them, to see who holds them"))]
+        lines += [
+            DocLine(((f"  object at {address:#x}", "plain"),), ObjectLink(address, row.size), wrap=False)
+            for address in row.samples[:_MOST_SAMPLES]
+        ]
     return lines + _whole_lines(row.live_bytes, census)
 
 

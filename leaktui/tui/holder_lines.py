@@ -13,7 +13,8 @@ from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
 from leaktui.text import format_bytes, format_count, format_duration, printable
 from leaktui.tui.details import field
 from leaktui.tui.facts import Facts
-from leaktui.tui.links import GoroutineLink, HoldersLink
+from leaktui.tui.links import GoroutineLink, HoldersLink, ObjectLink
+from leaktui.tui.widgets.columns import UNKNOWN
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span, Tone
 from leaktui.tui.wording import frame_place, function_name, heading, type_name
@@ -209,14 +210,24 @@ def _cost_line(search: HolderSearch) -> DocLine:
 
 def holder_lines(holder: Holder, look: HolderLook) -> list[DocLine]:
     """One heap object on the way to a root, and what holds it in turn."""
-    lines = [
-        field("type", printable(holder.type_name, 400) or "not known", "strong"),
-        field("size", format_bytes(holder.size)),
-        field("address", f"{holder.object:#x}"),
+    field_line = [field("holds by", printable(holder.field, 100), "accent")] if holder.field else []
+    return [*_object_lines(look, holder.type_name, holder.size), *field_line, *holders_lines(look)]
+
+
+def object_lines(link: ObjectLink, look: HolderLook) -> list[DocLine]:
+    """One heap object, and what holds it."""
+    return [*_object_lines(look, "", link.size), *holders_lines(look)]
+
+
+def _object_lines(look: HolderLook, name: str, size: int) -> list[DocLine]:
+    """What is known of an object, from where it was found or else from the search."""
+    if look.search is not None:
+        name, size = name or look.search.type_name, size or look.search.size
+    return [
+        field("type", printable(name, 400) or "not known", "strong"),
+        field("size", format_bytes(size) if size else UNKNOWN),
+        field("address", f"{look.address:#x}"),
     ]
-    if holder.field:
-        lines.append(field("holds by", printable(holder.field, 100), "accent"))
-    return lines + holders_lines(look)
 
 
 def holder_name(holder: Holder) -> str:

@@ -13,6 +13,14 @@ class GoroutineLink:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectLink:
+    """A heap object at `address` of `size` bytes, 0 where not known; it is opened with what holds it."""
+
+    address: int
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HoldersLink:
     """The search for what holds the object at `address` in the target's memory."""
 

@@ -411,7 +411,7 @@ CENSUS = HeapCensus(
         SizeClass(0, False, 3, 3, 9_437_184),
         SizeClass(0, True, 1, 1, 4_194_304),
         SizeClass(16, False, 240, 122_400, 1_958_400),
-        SizeClass(48, True, 1_210, 201_300, 9_662_400),
+        SizeClass(48, True, 1_210, 201_300, 9_662_400, (BODY, RESPONSE, REQUESTS)),
         SizeClass(4_096, False, 306, 612, 2_506_752),
         SizeClass(8_192, True, 0, 0, 0),
     ),

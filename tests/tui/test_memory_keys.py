@@ -14,7 +14,7 @@ from leaktui.investigation import Investigation
 from leaktui.model.capability import Capability, Impact, SourceState
 from leaktui.model.goroutine import GoroutineGroup
 from leaktui.session.events import ProgressMade
-from leaktui.tui.panes.drill import GoroutineLevel, HolderLevel
+from leaktui.tui.panes.drill import GoroutineLevel, ObjectLevel, holder_level
 from leaktui.tui.screens.consent import ConsentScreen
 from leaktui.tui.screens.watch import WatchScreen
 from tests.tui.driving import make_app, screen_text, wait_for, wait_for_facts, watch_screen
@@ -54,7 +54,7 @@ async def test_h_looks_for_holders_and_each_of_them_leads_to_its_own() -> None:
         await wait_for(pilot, lambda: "global example.com/shop/users.pending  3 steps" in screen_text(app))
         # The owner, the reader, and then the nearest holder.
         await pilot.press("down", "down", "enter")
-        await wait_for(pilot, lambda: isinstance(watch_screen(app).pane.top, HolderLevel))
+        await wait_for(pilot, lambda: isinstance(watch_screen(app).pane.top, ObjectLevel))
         await wait_for(pilot, lambda: "looking at level 1" in screen_text(app))
         assert "Bodies › main.loadUser › http.Response" in screen_text(app)
         assert investigation.session.subjects[-1] == (Want.HOLDERS, HELD_BY_OBJECT.object)
@@ -168,6 +168,20 @@ async def test_the_heap_without_a_profile_begins_with_its_size_classes() -> None
         await wait_for(pilot, lambda: "Heap › 48 B objects" in screen_text(app))
 
 
+async def test_a_sample_of_a_size_class_leads_to_its_holders() -> None:
+    investigation = read_from_memory()
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("2", "enter")
+        await wait_for(pilot, lambda: "object at 0xc0000a4040" in screen_text(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "Heap › 48 B objects › object 0xc0000a4040" in screen_text(app))
+        assert investigation.session.subjects == [(Want.HOLDERS, BODY)]
+        end_search(investigation, holders=(BODY_HOLDERS,))
+        await wait_for(pilot, lambda: "type        net/http.bodyEOFSignal" in screen_text(app))
+
+
 async def test_the_heap_with_a_profile_begins_with_its_sites() -> None:
     investigation = FakeInvestigation()
     investigation.move(heap_census=read_from_memory().session.snapshot.heap_census)
@@ -223,7 +237,7 @@ async def test_answers_come_through_a_real_session() -> None:
             screen = watch_screen(app)
             await wait_for(pilot, lambda: made[0].session.offers(Want.HOLDERS))
             await wait_for(pilot, lambda: screen.facts is not None and screen.facts.offers(Want.HOLDERS))
-            screen.pane.post_message(HolderLevel.Descended(HolderLevel(HELD_BY_MAP)))
+            screen.pane.post_message(ObjectLevel.Descended(holder_level(HELD_BY_MAP)))
             await wait_for(pilot, lambda: any(Want.HOLDERS in item.wants for item in engine.asked))
             asked = next(item for item in engine.asked if Want.HOLDERS in item.wants)
             assert asked.subject == HELD_BY_MAP.object

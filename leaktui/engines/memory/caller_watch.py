@@ -8,7 +8,7 @@ it, with the g around them, are the same.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -150,6 +150,8 @@ class Sighting(NamedTuple):
     words: frozenset[int]
     caller_words: frozenset[int]
     homes: frozenset[int]
+    contexts: frozenset[tuple[int, int]]
+    """What may be its transportRequest, among `homes`, and the context of that; only where `live`."""
     connection: int
     transport_request: int
     chain: CallerChain | None
@@ -178,8 +180,10 @@ class _Capture(NamedTuple):
 class CallerWatch:
     """Collects sightings, by connection and by what may be their request. Not thread-safe."""
 
-    def __init__(self, attachment: Attachment) -> None:
+    def __init__(self, attachment: Attachment, context_of: Callable[[int], int]) -> None:
+        """*context_of* reads the context of a transportRequest; it raises DecodeError for what is none."""
         self._memory = attachment.memory
+        self._context_of = context_of
         self._goroutines = attachment.goroutines
         self._unwinder = attachment.unwinder
         self.residue = StackResidue(attachment.executable, attachment.bias, attachment.unwinder)
@@ -289,6 +293,7 @@ class CallerWatch:
             words=frozenset(fragment.words),
             caller_words=frozenset(fragment.caller_words),
             homes=fragment.homes,
+            contexts=self._contexts(fragment) if live else frozenset(),
             connection=fragment.connection,
             transport_request=fragment.transport_request,
             chain=chain,
@@ -296,9 +301,19 @@ class CallerWatch:
         noted: Sighting | _Unclear = sighting
         if chain is None or not chain.whole:
             noted = _Unclear(sighting, data, fragment, state.start_pc)
-        for word in {fragment.connection, *fragment.homes}:
+        for word in {fragment.connection, *fragment.homes, *(fragment.caller_words if live else ())}:
             if word > _LOWEST:
                 self._index(word, noted)
+
+    def _contexts(self, fragment: Fragment) -> frozenset[tuple[int, int]]:
+        found: set[tuple[int, int]] = set()
+        for home in fragment.homes:
+            if home > _LOWEST and not home % 8 and not home >> 47:
+                with suppress(DecodeError):
+                    context = self._context_of(home)
+                    if context:
+                        found.add((home, context))
+        return frozenset(found)
 
     def _index(self, word: int, item: Sighting | _Unclear) -> None:
         known = self._sightings.pop(word, None)

@@ -1,9 +1,9 @@
 """Who was given which response body: callers named from memory alone, while the process runs.
 
-Law: a body belongs to a call only by the channels that this one call made (net/http/transport.go, `roundTrip`): their
-addresses are in the frame of its caller, in progress or left over, and in that of the connection's readLoop, which
-keeps them from being used again as long as the body is open. A connection serves many callers in turn, so that
-alone proves nothing. A body whose call was not seen, or not clearly, is counted and not attributed.
+Law: a body belongs to a call only by what this one call made (its channels; its transportRequest and the context of
+that): their addresses are in the frame of its caller, in progress or left over, and in that of the connection's
+readLoop, which keeps them from being used again as long as the body is open. A connection serves many callers in
+turn, so that alone proves nothing. A body whose call was not seen, or not clearly, is counted and not attributed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.body_signal import BodySignals
 from leaktui.engines.memory.caller_watch import CallerWatch, MovedGoroutines, Sighting
 from leaktui.engines.memory.goroutines import Seen, Tally
-from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns, Place
+from leaktui.engines.memory.handed_body import HandedBodies, HandedBody
+from leaktui.engines.memory.look_pace import LookPace, precise_sleep
+from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.stack_residue import CallerChain
 from leaktui.engines.memory.struct_view import read_struct
@@ -29,32 +31,26 @@ from leaktui.errors import DecodeError, LeaktuiError
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.trace import BodyHandoff
 
-SHARE = 0.25
+SHARE = 0.24
 """Of one core, what a watch may use."""
 
-_SHORTEST, _LONGEST = 0.00003, 1.0
-"""Seconds between two looks."""
-
-_TICK = 0.02
-"""Seconds a readLoop must have been at rest before it is looked at."""
-
-_PROGRESS_TICK = 0.25
-_BEGINNING_NS = 1_000_000
 _FULL_SHARE = 0.08
-"""Of one core, what looks at all goroutines may use; the rest goes to those that are known to make requests."""
+"""What of it looks at all goroutines may use; the rest is for those that are known to make requests."""
 
-_FULL_LONGEST = 1.0
-_LIVELY_NS = 2_000_000
-"""How long after a caller has stirred it is looked at without regard to the share."""
+_FULL_LONGEST_NS = 1_000_000_000
+_LIVELY_FULL_NS = 10_000_000
+_REST_NS = 20_000_000
+"""How long a readLoop must have been at rest before it is looked at."""
 
-_CREDIT = 0.1
+_PROGRESS_NS = 250_000_000
 _RUNNING_NS = 300_000
-_RUNNING = 2  # runtime._Grunning
+_SOON_NS = 5_000_000_000
+"""How long after a call was seen in progress its body may be given out, where only its request tells it."""
+
 _RELEASED_LIMIT = 20_000
 _LEARNT_FROM = 4096
-_PARKED = frozenset((4, 10))  # runtime._Gwaiting, _Gleaked
+_RUNNING = 2  # runtime._Grunning
 _BODY_READ = "net/http.(*bodyEOFSignal).Read"
-_LOWEST = 1 << 16
 _LOOPS = ("net/http.(*persistConn).", "net/http.(*Transport).dialConn")
 
 
@@ -64,20 +60,11 @@ class _Role(Enum):
     CALLER = "caller"
 
 
-_Key = tuple[int, int, int]
-"""A body: its connection, and the channels its response came by and its end is told on."""
-
-
 @dataclass(slots=True)
 class _Body:
-    """A body that readLoop waits for, or did. `source` is its transportRequest and `request` the
-    *http.Request in that (up to Go 1.22, the *http.Request and 0); `gone` is a channel of its call's."""
+    """A body that is open, or was. `progress` is how far it was read, as of the last time that was looked at."""
 
-    key: _Key
-    holder_goid: int
-    source: int
-    request: int
-    gone: int
+    handed: HandedBody
     opened_ns: int
     before_watch: bool
     released_ns: int | None = None
@@ -88,10 +75,11 @@ class _Body:
 
 @dataclass(slots=True)
 class _Loop:
-    """A readLoop that has moved since it was read. `moved_ns` is when that was seen last."""
+    """A readLoop that has moved since it was read; `moved_ns` is when that was seen last, `first` if at once."""
 
     moved_ns: int
     goid: int
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +91,29 @@ class _End:
 
 
 class HandoffWatcher:
-    """Watches who is handed HTTP/1 response bodies. Not thread-safe; give it an attachment of its own (`split`)."""
+    """Watches, once, who is handed HTTP/1 response bodies. Not thread-safe; its attachment is its own (`split`)."""
 
     def __init__(self, attachment: Attachment) -> None:
         self._attachment = attachment
         self._memory = attachment.memory
         self._goroutines = attachment.goroutines
-        self._types = attachment.layout.types
         self._conns = PersistConns(attachment)
         layout = self._conns.layout
         self._layout = layout
-        self._callers = CallerWatch(attachment)
+        self._bodies = HandedBodies(attachment, self._conns)
+        self._callers = CallerWatch(attachment, self._bodies.context_of)
         self._signals = BodySignals(attachment, layout) if layout is not None else None
         self._moved = MovedGoroutines(attachment)
         self._roles: dict[int, _Role] = {}
         self._loops: dict[int, _Loop] = {}
         self._other_loops: dict[int, int] = {}
         """By address of a runtime.g: the goid of one known not to be a readLoop."""
-        self._open: dict[int, _Body] = {}
-        self._released: list[_Body] = []
-        self._unattributed = 0
-        self._longest_gap = self._last_full = self._lively_until = 0
         self._running: dict[int, tuple[int, GState]] = {}
         """Callers that run, by the address of their runtime.g: since when that was seen, and their state then."""
+        self._open: dict[int, _Body] = {}
+        self._released: list[_Body] = []
+        self._omitted = 0
+        self._longest_gap = self._last_full = 0
         self._enough: dict[tuple[int, ...], bool] = {}
         self._flow: ResponseFlow | None = None
         self._packages = PackageMap(attachment.executable.build, goroot=attachment.executable.goroot)
@@ -139,58 +127,58 @@ class HandoffWatcher:
         if self._layout is None or not self._callers.residue.usable:
             yield HandoffWatch(start, time.monotonic_ns())
             return
-        end = start + int(seconds * 1e9)
-        looks = 0
-        began = time.thread_time()
-        full = tick = progress = shown = start
+        yield SearchProgress("learning who makes requests", 0.0)
+        self._look(time.monotonic_ns(), cancel, first=True)
+        self._callers.settle()
+        looks = [1]
+        with precise_sleep():
+            yield from self._watch(start, start + int(seconds * 1e9), looks, cancel)
+        if not cancel.is_set():
+            self._callers.settle()
+            self._visit_loops(time.monotonic_ns(), everything=True)
+            yield self._conclude(start, looks[0], cancel)
+
+    def _watch(
+        self, start: int, end: int, looks: list[int], cancel: threading.Event
+    ) -> Iterator[SearchProgress]:
+        """Look until *end*; the number of looks is added to the one of *looks*."""
+        pace = LookPace(SHARE)
+        full = visit = progress = self._last_full
         while not cancel.is_set():
             now = time.monotonic_ns()
-            if now >= full or not self._callers.callers:
-                self._look(now, first=not looks)
-                self._longest_gap = max(self._longest_gap, now - self._last_full if looks else 0)
-                self._last_full = now
+            lively = pace.is_lively(now)
+            if now >= full + lively * _LIVELY_FULL_NS or not self._callers.callers:
+                self._look(now, cancel)
                 used = time.monotonic_ns() - now
-                full = now + min(int(used / _FULL_SHARE), int(_FULL_LONGEST * 1e9))
-            else:
-                self._look_at_callers(now)
-            looks += 1
-            if now >= self._lively_until:
+                full = now + min(int(used / _FULL_SHARE), _FULL_LONGEST_NS)
+            elif self._look_at_callers(now):
+                pace.stir(now)
+                lively = True
+            looks[0] += 1
+            if not lively:
                 self._callers.settle()
-            if now - tick >= _TICK * 1e9 and now >= self._lively_until:
-                tick = now
-                self._visit_loops(now, start)
-            if now - progress >= _PROGRESS_TICK * 1e9:
+                if now - visit >= _REST_NS:
+                    visit = now
+                    self._visit_loops(now)
+            if now >= end:
+                return
+            if now - progress >= _PROGRESS_NS:
                 progress = now
                 self._note_progress(now)
-            if now >= end:
-                break
-            if now - shown >= _PROGRESS_TICK * 1e9:
-                shown = now
-                found = sum(body.sighting is not None for body in self._open.values())
-                yield SearchProgress(
-                    f"{len(self._open)} bodies open, {found} callers seen", (now - start) / (end - start)
-                )
-            self._rest(time.thread_time() - began, start, end, cancel)
-        if cancel.is_set():
-            return
-        self._callers.settle()
-        self._visit_loops(time.monotonic_ns(), start, everything=True)
-        yield self._conclude(start, looks, cancel)
+                yield self._progress((now - start) / (end - start))
+            pace.rest(now, end, cancel)
 
-    def _rest(self, spent: float, start: int, end: int, cancel: threading.Event) -> None:
-        """Wait until what was *spent* of the processor, in seconds, is the share allowed."""
-        now = time.monotonic_ns()
-        pause = min(
-            max(spent / SHARE - (now - start) / 1e9, _SHORTEST), _LONGEST, max(0.0, (end - now) / 1e9)
-        )
-        if pause > _TICK:
-            cancel.wait(_TICK)
-        else:
-            time.sleep(pause)
+    def _progress(self, fraction: float) -> SearchProgress:
+        found = sum(body.sighting is not None for body in self._open.values())
+        return SearchProgress(f"{len(self._open)} bodies open, {found} of their callers seen", fraction)
 
     # --- looking ---
 
-    def _look(self, now: int, *, first: bool) -> None:
+    def _look(self, now: int, cancel: threading.Event, *, first: bool = False) -> None:
+        """Look at all goroutines; at the *first* look, learn from them all."""
+        if not first:
+            self._longest_gap = max(self._longest_gap, now - self._last_full)
+        self._last_full = now
         learnt = 0
         for address, state in self._moved.look():
             role = self._role(state.start_pc)
@@ -199,23 +187,29 @@ class HandoffWatcher:
                     learnt += 1
                     self._callers.learn(state)
                 self._callers.examine(address, state, now, new=not first)
+                if cancel.is_set():
+                    return
             elif role is _Role.LOOP and self._other_loops.get(address) != state.goid:
-                self._loops[address] = _Loop(now, state.goid)
+                self._loops[address] = _Loop(now, state.goid, first)
 
-    def _look_at_callers(self, now: int) -> None:
-        """Look at those that are known to make requests; at one that runs when it has stopped, or after a while."""
+    def _look_at_callers(self, now: int) -> bool:
+        """Look at those that are known to make requests; whether one has stirred.
+
+        One that runs is read when it has stopped, or after a while: its stack is in use.
+        """
         late = [address for address, (since, _) in self._running.items() if now - since > _RUNNING_NS]
         for address in late:
             self._callers.examine(address, self._running.pop(address)[1], now)
+        stirred = False
         for address, state in self._moved.look_at(tuple(self._callers.callers)):
-            if self._role(state.start_pc) is not _Role.CALLER:
-                continue
-            self._lively_until = now + _LIVELY_NS
-            if state.status == _RUNNING:
-                self._running[address] = now, state
-            else:
-                self._running.pop(address, None)
-                self._callers.examine(address, state, now)
+            if self._role(state.start_pc) is _Role.CALLER:
+                stirred = True
+                if state.status == _RUNNING:
+                    self._running[address] = now, state
+                else:
+                    self._running.pop(address, None)
+                    self._callers.examine(address, state, now)
+        return stirred
 
     def _role(self, start_pc: int) -> _Role:
         role = self._roles.get(start_pc)
@@ -230,98 +224,45 @@ class HandoffWatcher:
             self._roles[start_pc] = role
         return role
 
-    def _visit_loops(self, now: int, start: int, *, everything: bool = False) -> None:
+    # --- bodies ---
+
+    def _visit_loops(self, now: int, *, everything: bool = False) -> None:
         """Read the readLoops that have moved and come to rest."""
         for address, loop in list(self._loops.items()):
-            rested = now - loop.moved_ns >= _TICK * 1e9 or loop.moved_ns <= start + _BEGINNING_NS
-            if (everything or rested) and self._visit(address, loop, start):
-                self._loops.pop(address, None)
+            rested = loop.first or now - loop.moved_ns >= _REST_NS
+            if (everything or rested) and self._visit(address, loop):
+                del self._loops[address]
 
-    def _visit(self, address: int, loop: _Loop, start: int) -> bool:
+    def _visit(self, address: int, loop: _Loop) -> bool:
         """Read one readLoop; False where it did not hold still."""
         seen = self._goroutines.look(address)
-        body: _Body | None = None
+        handed: HandedBody | None = None
         if seen is not None:
             if not self._conns.is_inside(seen, READ_LOOP):
-                if seen.trace.stack and not self._open.get(address):
+                if seen.trace.stack and address not in self._open:
                     self._other_loops[address] = seen.state.goid
                 return bool(seen.trace.stack)
             try:
-                body = self._read_body(seen, loop.moved_ns, start)
+                handed = self._bodies.read(seen)
             except DecodeError:
                 return False
         known = self._open.get(address)
-        if known is not None and (body is None or body.key != known.key):
-            known.released_ns = loop.moved_ns
-            self._attribute(known)
-            del self._open[address]
-            if len(self._released) < _RELEASED_LIMIT:
-                self._released.append(known)
+        if known is not None and known.handed != handed:
+            self._release(address, known, loop.moved_ns)
             known = None
-        if body is not None and known is None:
-            self._open[address] = body
+        if handed is not None and known is None:
+            body = self._open[address] = _Body(handed, loop.moved_ns, loop.first)
             self._attribute(body)
         return True
 
-    def _read_body(self, seen: Seen, moved: int, start: int) -> _Body | None:
-        """The body that a readLoop waits for, None where it waits for none; raises DecodeError when it moves."""
-        layout = self._layout
-        place = self._conns.find_place(seen, READ_LOOP)
-        assert layout is not None
-        if place is None:
-            raise DecodeError("the readLoop runs")
-        address = self._conns.connection_at(place)
-        connection = None if address is None else self._conns.read_connection(address)
-        body = None
-        waited = {channel.address for channel in place.channels}
-        reports = [channel.address for channel in place.channels if channel.element_size]
-        if (
-            connection is not None
-            and place.state.status in _PARKED
-            and connection.word("closech") in waited
-            and len(reports) == 1
-        ):
-            received = self._received(place)
-            if received is not None:
-                source, answers, gone = received
-                key = connection.address, answers, reports[0]
-                before = moved <= start + _BEGINNING_NS
-                request = 0
-                if "treq" in layout.request_and_chan.fields:
-                    request = read_struct(self._memory, layout.transport_request, source).word("Request")
-                body = _Body(key, seen.state.goid, source, request, gone, moved, before)
-        if not self._conns.rests(place, seen.address):
-            raise DecodeError("the readLoop moved")
-        return body
-
-    def _received(self, place: Place) -> tuple[int, int, int] | None:
-        """Request, answering channel and callerGone of the requestAndChan in readLoop's frame."""
-        layout = self._layout
-        assert layout is not None
-        fields = layout.request_and_chan.fields
-        source = fields["treq" if "treq" in fields else "req"].offset // 8
-        answers, gone = fields["ch"].offset // 8, fields["callerGone"].offset // 8
-        words = place.words()
-        for at in range(len(words) - layout.request_and_chan.size // 8 + 1):
-            found = words[at + source], words[at + answers], words[at + gone]
-            if (
-                min(found) > _LOWEST
-                and self._is_channel(found[1], "http.responseAndError")
-                and self._is_channel(found[2], "struct {}")
-            ):
-                return found
-        return None
-
-    def _is_channel(self, address: int, element: str) -> bool:
-        assert self._layout is not None
-        if address % 8 or address >> 47:
-            return False
-        try:
-            kind = read_struct(self._memory, self._layout.channel, address).word("elemtype")
-        except DecodeError:
-            return False
-        info = self._types.at(kind)
-        return info is not None and info.name == element
+    def _release(self, address: int, body: _Body, now: int) -> None:
+        del self._open[address]
+        body.released_ns = now
+        self._attribute(body)
+        if len(self._released) < _RELEASED_LIMIT:
+            self._released.append(body)
+        else:
+            self._omitted += body.sighting is None and not body.before_watch
 
     def _note_progress(self, now: int) -> None:
         """Note which open bodies have been read from since the last time."""
@@ -329,7 +270,7 @@ class HandoffWatcher:
         assert layout is not None
         for body in self._open.values():
             try:
-                connection = read_struct(self._memory, layout.persist_conn, body.key[0])
+                connection = read_struct(self._memory, layout.persist_conn, body.handed.connection)
                 buffer = read_struct(self._memory, layout.reader, connection.word("br"))
             except DecodeError:
                 continue
@@ -344,26 +285,17 @@ class HandoffWatcher:
         """Find the call that was given *body*, unless it is known."""
         if body.sighting is not None:
             return
+        handed = body.handed
         found = [
             sighting
-            for sighting in self._callers.sightings_of(body.key[0], body.source)
-            if sighting.chain is not None and self._is_for(sighting, body)
+            for sighting in self._callers.sightings_of(handed.connection, handed.call or handed.request)
+            if sighting.chain is not None and _is_for(sighting, body)
         ]
         whole = [item for item in found if item.chain is not None and item.chain.whole]
         live = [item for item in whole if item.live]
         best = live or whole or [item for item in found if item.chain and self._is_enough(item.chain)]
         if len({(item.goid, item.chain) for item in best}) == 1:
             body.sighting = best[-1]
-
-    def _is_for(self, sighting: Sighting, body: _Body) -> bool:
-        """Whether *sighting* is of the call that was given *body*."""
-        connection, answers, _ = body.key
-        if sighting.connection == connection and answers in sighting.words and body.gone in sighting.words:
-            return True
-        # A transportRequest is made for one call, and in use until its body is done with (Go 1.23 on).
-        if not body.request or body.source not in sighting.homes:
-            return False
-        return body.request in sighting.caller_words
 
     def _is_enough(self, chain: CallerChain) -> bool:
         """Whether a chain that breaks off goes as far as the function that keeps the response."""
@@ -374,20 +306,14 @@ class HandoffWatcher:
     def _ends_with_owner(self, chain: CallerChain) -> bool:
         executable, bias = self._attachment.executable, self._attachment.bias
         pcs = [pc - bias for pc in chain.pcs]
-        first = next(
-            (
-                number
-                for number, pc in enumerate(pcs)
-                if any(not self._packages.is_stdlib(frame.function) for frame in executable.frames_at(pc))
-            ),
-            None,
-        )
-        if first is None:
+        while pcs and all(self._packages.is_stdlib(frame.function) for frame in executable.frames_at(pcs[0])):
+            del pcs[0]
+        if not pcs:
             return False
         try:
             if self._flow is None:
                 self._flow = ResponseFlow(executable)
-            uses = self._flow.hands_over(pcs[first:])
+            uses = self._flow.hands_over(pcs)
         except LeaktuiError:
             return False
         return bool(uses) and uses[-1].handed_over is False
@@ -398,7 +324,7 @@ class HandoffWatcher:
         ending = self._read_end(cancel)
         end = time.monotonic_ns()
         handoffs = []
-        unattributed = 0
+        unattributed = self._omitted
         for body in (*self._released, *self._open.values()):
             self._attribute(body)
             sighting = body.sighting
@@ -416,9 +342,9 @@ class HandoffWatcher:
         if not sighting.live and sighting.since > body.opened_ns + self._longest_gap:
             goid = 0  # one that came to this stack later
         caller = ending.goroutines.get(goid)
-        reader = ending.readers.get(body.key[2]) if body.released_ns is None else None
+        reader = ending.readers.get(body.handed.report) if body.released_ns is None else None
         return BodyHandoff(
-            holder_goid=body.holder_goid,
+            holder_goid=body.handed.holder_goid,
             caller_goid=goid,
             opened_ns=start if body.before_watch else body.opened_ns,
             stack=chain.stack,
@@ -440,3 +366,23 @@ class HandoffWatcher:
                 for word in found.words if found is not None else ():
                     ending.readers[word] = seen.state.goid
         return ending
+
+
+def _is_for(sighting: Sighting, body: _Body) -> bool:
+    """Whether *sighting* is of the call that was given *body*."""
+    handed = body.handed
+    if (
+        sighting.connection == handed.connection
+        and handed.answers in sighting.words
+        and handed.gone in sighting.words
+    ):
+        return True
+    if handed.call:
+        if handed.call not in sighting.homes:
+            return False
+        if sighting.live:
+            return (handed.call, handed.context) in sighting.contexts
+        return handed.request in sighting.caller_words and handed.context in sighting.caller_words
+    # Up to Go 1.22 readLoop has the request only, which may be sent more than once.
+    seen_before = body.opened_ns - sighting.time
+    return sighting.live and handed.request in sighting.caller_words and -_REST_NS < seen_before < _SOON_NS

@@ -24,12 +24,14 @@ _SPARSE = 4096
 
 _CHUNK = 4 << 20
 _CANCEL_EVERY = 256
+_SAMPLES = 3
 
 
 def read_heap_census(attachment: Attachment, heap_map: HeapMap, cancel: threading.Event) -> HeapCensus:
     """Count the spans of *heap_map*; where *cancel* is set, only some, to be thrown away. Raises TargetGone."""
     classes: dict[tuple[int, bool], list[int]] = {}
     typed: list[tuple[Span, int]] = []
+    filled: dict[tuple[int, bool], list[Span]] = {}
     counter = _TypeCounter(attachment.layout.types)
     for number, span in enumerate(heap_map.iter_spans()):
         if number % _CANCEL_EVERY == 0 and cancel.is_set():
@@ -42,6 +44,7 @@ def read_heap_census(attachment: Attachment, heap_map: HeapMap, cancel: threadin
         counts[2] += objects * span.element_size
         if not objects:
             continue
+        filled.setdefault((size, span.scannable), []).append(span)
         if heap_map.has_header(span):
             typed.append((span, objects))
         elif span.large and span.scannable and not span.user_arena:
@@ -53,13 +56,37 @@ def read_heap_census(attachment: Attachment, heap_map: HeapMap, cancel: threadin
         live_bytes=sum(counts[2] for counts in classes.values()),
         objects=sum(counts[1] for counts in classes.values()),
         classes=tuple(
-            SizeClass(size, scannable, *counts) for (size, scannable), counts in sorted(classes.items())
+            SizeClass(
+                size,
+                scannable,
+                spans=counts[0],
+                objects=counts[1],
+                live_bytes=counts[2],
+                samples=_samples(heap_map, filled.get((size, scannable), ())),
+            )
+            for (size, scannable), counts in sorted(classes.items())
         ),
         types=types,
         typed_bytes=sum(count.live_bytes for count in types),
         stack_bytes=sum(span.size for span in heap_map.stacks),
         gc_cycles=heap_map.gc_cycles,
     )
+
+
+def _samples(heap_map: HeapMap, spans: Sequence[Span]) -> tuple[int, ...]:
+    """Addresses of a few objects of *spans* that are in use, each in another part of them."""
+    found = []
+    for part in range(_SAMPLES):
+        # The ends of a list of spans are what the program had from the beginning, or has just got.
+        span = spans[len(spans) * (2 * part + 1) // (2 * _SAMPLES)] if spans else None
+        bits = heap_map.live_bits(span) if span is not None else None
+        if span is None or not bits:
+            continue
+        middle = span.count // 2
+        index = next((at for at in (*range(middle, span.count), *range(middle)) if bits >> at & 1), None)
+        if index is not None:
+            found.append(heap_map.object_at(span, index).start)
+    return tuple(dict.fromkeys(found))
 
 
 class _TypeCounter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 
@@ -14,8 +14,8 @@ from leaktui.model.wait import GoroutineDetail
 from leaktui.tui.details import goroutine_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.highlight import highlight_go
-from leaktui.tui.holder_lines import holder_lines, holder_name, look_of
-from leaktui.tui.links import GoroutineLink
+from leaktui.tui.holder_lines import HolderLook, holder_lines, holder_name, look_of, object_lines
+from leaktui.tui.links import GoroutineLink, ObjectLink
 from leaktui.tui.panes.level import DocumentLevel, Level, find_goroutines
 from leaktui.tui.source_files import SourceFile, SourceFinder
 from leaktui.tui.wait_lines import detail_lines
@@ -33,7 +33,9 @@ def level_for(target: object, facts: Facts | None) -> Level | None:
     if isinstance(target, GoroutineLink):
         return GoroutineLevel(target.goid)
     if isinstance(target, Holder):
-        return HolderLevel(target)
+        return holder_level(target)
+    if isinstance(target, ObjectLink):
+        return object_level(target)
     return None
 
 
@@ -75,27 +77,35 @@ class GoroutineLevel(DocumentLevel):
             self.ask(self.DetailWanted(self._goid))
 
 
-class HolderLevel(DocumentLevel):
-    """An object on the way to a root; what holds it is looked for when it is opened."""
+class ObjectLevel(DocumentLevel):
+    """A heap object at *address*, described by *describe*; what holds it is looked for when it is opened."""
 
-    def __init__(self, holder: Holder) -> None:
-        super().__init__(
-            holder_name(holder), lambda facts: holder_lines(holder, look_of(facts, holder.object))
-        )
-        self._holder = holder
+    def __init__(self, crumb: str, address: int, describe: Callable[[HolderLook], Sequence[DocLine]]) -> None:
+        super().__init__(crumb, lambda facts: describe(look_of(facts, address)))
+        self._address = address
         self._asked = False
 
     @property
     def held(self) -> int | None:
-        return self._holder.object
+        return self._address
 
     def show(self, facts: Facts) -> None:
         super().show(facts)
         if not self._asked and not facts.searching and facts.offers(Want.HOLDERS):
             self._asked = True
-            search = look_of(facts, self._holder.object).search
+            search = look_of(facts, self._address).search
             if search is None or not search.done:
-                self.ask(self.HoldersWanted(self._holder.object))
+                self.ask(self.HoldersWanted(self._address))
+
+
+def holder_level(holder: Holder) -> ObjectLevel:
+    """An object on the way to a root."""
+    return ObjectLevel(holder_name(holder), holder.object, lambda look: holder_lines(holder, look))
+
+
+def object_level(link: ObjectLink) -> ObjectLevel:
+    """An object of which little more is known than where it lies."""
+    return ObjectLevel(f"object {link.address:#x}", link.address, lambda look: object_lines(link, look))
 
 
 class SourceLevel(Level):

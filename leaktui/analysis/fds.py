@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from leaktui.analysis.growth import rises, theil_sen
-from leaktui.analysis.series import captures, series_by_key
+from leaktui.analysis.series import Points, captures, series_by_key
 from leaktui.model.assessment import FdRow, Slope
 from leaktui.model.process import FdEntry, FdKind
 from leaktui.model.snapshot import Snapshot
 
+_LEAST_COLLAPSE = 5.0
 LEAST_GAIN = 4
 # So many must be opened and not closed at once before a coming and going is worth a word.
 _LEAST_INFLOW = 24
@@ -26,7 +27,10 @@ FILE_KINDS = (FdKind.FILE, FdKind.DIRECTORY, FdKind.DEVICE)
 
 @dataclass(frozen=True, slots=True)
 class RisingFds:
-    """Descriptors of one kind that rise in number, or (`steady` False) rise and are taken back by a GC."""
+    """Descriptors of one kind that rise in number, or (`steady` False) rise and are taken back by a GC.
+
+    `collapses` is how often many went at once after they had piled up.
+    """
 
     kind: FdKind
     count: int
@@ -36,6 +40,7 @@ class RisingFds:
     examples: tuple[str, ...]
     seconds_to_limit: float | None
     steady: bool = True
+    collapses: int = 0
 
 
 def pattern_of(entry: FdEntry) -> str:
@@ -109,10 +114,24 @@ def rising_fds(snapshots: Sequence[Snapshot]) -> list[RisingFds]:
                 examples=tuple(examples)[:3],
                 seconds_to_limit=_to_limit(slope, len(taken[-1][1]), limit),
                 steady=slope is not None,
+                collapses=_count_collapses(points),
             )
         )
     found.sort(key=lambda item: (not item.steady, -item.per_minute))
     return found
+
+
+def _count_collapses(points: Points) -> int:
+    """How often the number climbed for several looks and then fell at once; 0 where it just goes up and down.
+
+    What nobody closes goes so, whenever a garbage collection happens to come by.
+    """
+    steps = [later[1] - earlier[1] for earlier, later in pairwise(points)]
+    climbs, falls = [step for step in steps if step > 0], [-step for step in steps if step < 0]
+    if not falls or len(climbs) < 3 * len(falls):
+        return 0
+    fell, climbed = sum(falls) / len(falls), sum(climbs) / len(climbs)
+    return len(falls) if fell >= 2 * climbed and fell >= _LEAST_COLLAPSE else 0
 
 
 def _family(kind: FdKind) -> FdKind:

@@ -179,6 +179,8 @@ def fd_suspects(
             forgotten = [item for item in fitting if item.closed <= 0.1 * item.opened and item.left_open >= 8]
             if forgotten:
                 findings.append(_opened_by(fds, forgotten))
+            elif fds.collapses and not traced:
+                findings.append(_opened_by_someone(fds, program, traced))
         if findings and fds.kind is FdKind.SOCKET and connections:
             evidence = (*findings[-1].evidence, Evidence("proc", connections))
             findings[-1] = replace(findings[-1], evidence=evidence)
@@ -230,7 +232,7 @@ def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Findin
         count=fds.count,
         growth_per_minute=fds.per_minute,
         # More sockets may just be more peers.
-        surely_grows=fds.kind is not FdKind.SOCKET,
+        surely_grows=fds.steady and fds.kind is not FdKind.SOCKET,
         evidence=(_fd_growth(fds), Evidence("trace", looked)),
         advice="Look through the candidates for a path without Close.",
         candidates=program.call_sites(_OPEN_CALLS),
@@ -239,6 +241,8 @@ def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Findin
 
 def _fd_growth(fds: RisingFds) -> Evidence:
     text = f"{fds.count} open descriptors are of kind {fds.kind.value} ({format_rate(fds.per_minute)})"
+    if fds.collapses:
+        text += f"; they pile up and {fds.collapses} times many went at once, as when only the collector closes them"
     if fds.examples:
         text += ", new ones like " + ", ".join(printable(example, 80) for example in fds.examples)
     if fds.seconds_to_limit is not None:

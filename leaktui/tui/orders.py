@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from leaktui.engines.protocol import DUMP_GATE, STOP_SECONDS_PER_GOROUTINE, Want
 from leaktui.model.capability import Impact, SourceState
+from leaktui.model.holder import HolderSearch
 from leaktui.text import format_count, format_duration
+from leaktui.tui.holder_lines import find_search
 from leaktui.tui.source import InvestigationLike
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Orders:
         self._screen = screen
         self._pauses_allowed = False
         self._searching = 0
+        self._known_before: HolderSearch | None = None
         self.searched: frozenset[int] = frozenset()
         """The addresses whose holders were asked for."""
 
@@ -102,10 +105,11 @@ class Orders:
             self._screen.notify("no source here can search the target's memory", markup=False)
         elif not address:
             self._screen.notify("no source has seen where this lies in memory", markup=False)
-        elif investigation.session.is_under_way(Want.HOLDERS):
+        elif self.searching:
             self._screen.notify("a search is under way: Esc gives it up", markup=False)
         elif investigation.session.order({Want.HOLDERS}, subject=address):
             self._searching = address
+            self._known_before = find_search(investigation.session.snapshot.holders, address)
             self.searched |= {address}
 
     def look_closely(self, goid: int) -> None:
@@ -119,11 +123,23 @@ class Orders:
 
     @property
     def searching(self) -> int:
-        """The address whose holders are being looked for, 0 for none."""
+        """The address whose holders somebody is waiting for, 0 for none; the investigation has searches of its own."""
         investigation = self._screen.investigation
-        if investigation is None or not investigation.session.is_under_way(Want.HOLDERS):
+        if investigation is None or not self._searching:
             return 0
+        session = investigation.session
+        found = find_search(session.snapshot.holders, self._searching)
+        answered = found is not None and found is not self._known_before and found.done
+        if answered or not session.is_under_way(Want.HOLDERS):
+            self._searching = 0
         return self._searching
+
+    def give_up(self) -> None:
+        """Give up the long looks under way."""
+        self._searching = 0
+        if self._screen.investigation is not None:
+            self._screen.investigation.session.cancel()
+            self._screen.notify("the capture under way is given up", markup=False)
 
     def _ready(self) -> InvestigationLike | None:
         investigation = self._screen.investigation

@@ -105,6 +105,24 @@ async def test_one_search_at_a_time() -> None:
         assert investigation.session.subjects == [(Want.HOLDERS, BODY)]
 
 
+async def test_a_search_of_the_investigation_does_not_keep_one_from_searching() -> None:
+    investigation = read_from_memory()
+    investigation.session.under_way = {Want.HOLDERS}
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("4", "h")
+        await wait_for(pilot, lambda: "looking at level 1" in screen_text(app))
+        assert investigation.session.subjects == [(Want.HOLDERS, BODY)]
+        # It is answered, and another search goes on.
+        investigation.move(holders=(BODY_HOLDERS,))
+        await wait_for(pilot, lambda: "3 steps away" in screen_text(app))
+        assert "looking" not in screen_text(app)
+        await pilot.press("escape")
+        assert investigation.session.cancelled == 0
+        assert watch_screen(app).pane.depth == 1
+
+
 async def test_enter_on_the_line_that_offers_a_search_begins_it() -> None:
     investigation = read_from_memory()
     app = make_app(investigation)

@@ -22,11 +22,12 @@ _FUNCTIONS_CACHED = 512
 
 @dataclass(slots=True)
 class _Flow:
-    """A function's calls by return address, and what leads to each instruction."""
+    """A function's calls by return address; what leads to each instruction, and what comes after it."""
 
     entry: int
     calls: dict[int, Instruction] = field(default_factory=dict)
     before: dict[int, list[int]] = field(default_factory=dict)
+    after: dict[int, list[int]] = field(default_factory=dict)
     complete: bool = True
 
 
@@ -69,6 +70,28 @@ class CallOrder:
                 self._answers.clear()
             self._answers[key] = self._find_last_call(*key)
         return self._answers[key]
+
+    def is_past(self, pc: int, target: int) -> bool:
+        """Whether a function now at the return address *pc* will not call *target* any more, or has just done so.
+
+        It may have come to a common way out without such a call.
+        """
+        if self.target_of(pc) == target or self.last_call(pc, target) is not None:
+            return True
+        flow = self._flow_at(pc)
+        if flow is None or not flow.complete:
+            return False
+        wanted = {call.address for call in flow.calls.values() if call.target == target}
+        seen = {pc}
+        open_ = [pc]
+        while open_:
+            for following in flow.after.get(open_.pop(), ()):
+                if following in wanted:
+                    return False
+                if following not in seen:
+                    seen.add(following)
+                    open_.append(following)
+        return pc not in wanted
 
     def _find_last_call(self, pc: int, target: int, others: tuple[int, ...]) -> int | None:
         flow = self._flow_at(pc)
@@ -140,4 +163,7 @@ def _flow_of(code: FunctionCode) -> _Flow:
                 flow.complete = False
             elif code.contains(instruction.target):
                 flow.before.setdefault(instruction.target, []).append(address)
+    for address, sources in flow.before.items():
+        for source in sources:
+            flow.after.setdefault(source, []).append(address)
     return flow

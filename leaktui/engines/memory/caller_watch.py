@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import read_allgs
@@ -28,7 +29,8 @@ _KEPT = 1 << 14
 _SIGHTINGS_A_WORD = 8
 _LOWEST = 1 << 16
 _CALLERS = 24
-_CAPTURED = 64
+_CAPTURED = 256
+_UNCLEAR = 512
 _HOT_KEPT = 256
 _SCAN = 0x1000  # runtime._Gscan
 
@@ -134,30 +136,31 @@ class MovedGoroutines:
         return part
 
 
-class Sighting(NamedTuple):
-    """A call of roundTrip seen on a goroutine's stack at `time`, CLOCK_MONOTONIC in nanoseconds.
+@dataclass(slots=True)
+class Sighting:
+    """A call of roundTrip first seen on a goroutine's stack at `time`, CLOCK_MONOTONIC in nanoseconds.
 
-    `live` says that its caller's frame was in use. `chain` is None where who called is not clear. The others are those
-    of stack_residue.Fragment.
+    `live` says that its caller's frame was in use, which had ended, or gone on, at `until` (None while it has not).
+    `chain` is None where who called is not clear. `since` is when this goroutine was first seen, 0 for one that was
+    there before the watch. `contexts` is what may be its transportRequest, among `homes`, and the context of that. The
+    others are those of stack_residue.Fragment.
     """
 
     goid: int
-    address: int
     time: int
     since: int
-    """When this goroutine was first seen, 0 for one that was there before the watch."""
     live: bool
     words: frozenset[int]
     caller_words: frozenset[int]
     homes: frozenset[int]
     contexts: frozenset[tuple[int, int]]
-    """What may be its transportRequest, among `homes`, and the context of that; only where `live`."""
     connection: int
-    transport_request: int
     chain: CallerChain | None
+    until: int | None = None
 
 
-class _Unclear(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Unclear:
     """A fragment whose chain was not clear when it was seen; it may be when more has been learnt."""
 
     sighting: Sighting
@@ -188,13 +191,16 @@ class CallerWatch:
         self._unwinder = attachment.unwinder
         self.residue = StackResidue(attachment.executable, attachment.bias, attachment.unwinder)
         self._sightings: dict[int, deque[Sighting | _Unclear]] = {}
-        self._last: dict[tuple[int, int], bytes] = {}
-        """By goroutine and place of a fragment, what was last in it."""
+        self._last: dict[tuple[int, int], int] = {}
+        """By goroutine and place of a fragment, a hash of what was last in it."""
         self._stacks: dict[int, tuple[int, int, int]] = {}
         """By address of a runtime.g: goid and stack it had."""
         self._births: dict[int, tuple[int, int]] = {}
         """By address of a runtime.g: its goid, and when that was first seen."""
+        self._unclear: deque[_Unclear] = deque()
         self._captured: list[_Capture] = []
+        self._live: dict[int, dict[int, Sighting]] = {}
+        """By address of a runtime.g and place on its stack: calls that were in progress when it was last seen."""
         self._learnt: set[tuple[int, ...]] = set()
         self.callers: dict[int, None] = {}
         """Addresses of the runtime.g whose stacks show calls, the latest last: others will be made there."""
@@ -233,15 +239,14 @@ class CallerWatch:
             self._births[address] = (goid, now if new else 0)
         try:
             data = self._memory.read(low, high - low)
-            if not self.residue.may_have_fragments(data):
-                return
-            again = self._memory.read(low, high - low)
+            known = self.residue.may_have_fragments(data)
+            again = self._memory.read(low, high - low) if known else b""
         except DecodeError:
             return
-        after = self._goroutines.state_at(address)
+        after = self._goroutines.state_at(address) if known else state
+        before = state._replace(goid=goid, low=low, high=high)
         if after is not None and after.high in (0, high):
-            before = state._replace(goid=goid, low=low, high=high)
-            self._captured.append(_Capture(address, before, after, data, again, now))
+            self._captured.append(_Capture(address, before, after, data if known else b"", again, now))
         if len(self._captured) >= _CAPTURED:
             self.settle()
 
@@ -261,18 +266,34 @@ class CallerWatch:
             state.syscall_sp,
             state.goid,
         )
-        for fragment in self.residue.iter_fragments(data):
+        going_on: dict[int, Sighting] = {}
+        fresh: list[tuple[Fragment, bool]] = []
+        before = self._live.pop(item.address, {})
+        for fragment in self.residue.iter_fragments(data) if data else ():
             # What is in these two frames tells one call from another; what lies further out can only get worse.
-            key, content = (item.address, fragment.high), data[fragment.low : fragment.end]
-            if self._last.get(key) == content or item.again[fragment.low :] != data[fragment.low :]:
-                continue
-            if len(self._last) >= _KEPT:
-                self._last.clear()
-            self._last[key] = content
+            key, content = (item.address, fragment.high), hash(data[fragment.low : fragment.end])
             live = rests and state.low <= sp <= state.low + fragment.high
-            self._add(item, fragment, live=live)
+            if self._last.get(key) == content:
+                if live and fragment.high in before:
+                    going_on[fragment.high] = before[fragment.high]
+            elif item.again[fragment.low :] == data[fragment.low :]:
+                if len(self._last) >= _KEPT:
+                    self._last.clear()
+                self._last[key] = content
+                fresh.append((fragment, live))
+        for high, sighting in before.items():
+            if high not in going_on:
+                sighting.until = item.time
+        for fragment, live in fresh:
+            sighting = self._add(item, fragment, live=live)
+            if live:
+                going_on[fragment.high] = sighting
+        if going_on:
+            if len(self._live) >= _KEPT:
+                self._live.clear()
+            self._live[item.address] = going_on
 
-    def _add(self, item: _Capture, fragment: Fragment, *, live: bool) -> None:
+    def _add(self, item: _Capture, fragment: Fragment, *, live: bool) -> Sighting:
         address, state, data = item.address, item.state, item.data
         self.callers.pop(address, None)
         self.callers[address] = None
@@ -286,7 +307,6 @@ class CallerWatch:
                 self._learnt.add(chain.pcs)
         sighting = Sighting(
             goid=state.goid,
-            address=address,
             time=item.time,
             since=self._births.get(address, (0, 0))[1],
             live=live,
@@ -295,15 +315,18 @@ class CallerWatch:
             homes=fragment.homes,
             contexts=self._contexts(fragment) if live else frozenset(),
             connection=fragment.connection,
-            transport_request=fragment.transport_request,
             chain=chain,
         )
         noted: Sighting | _Unclear = sighting
         if chain is None or not chain.whole:
             noted = _Unclear(sighting, data, fragment, state.start_pc)
-        for word in {fragment.connection, *fragment.homes, *(fragment.caller_words if live else ())}:
+            self._unclear.append(noted)
+            if len(self._unclear) > _UNCLEAR:
+                self._unclear.popleft().data = b""
+        for word in {fragment.connection, *fragment.homes}:
             if word > _LOWEST:
                 self._index(word, noted)
+        return sighting
 
     def _contexts(self, fragment: Fragment) -> frozenset[tuple[int, int]]:
         found: set[tuple[int, int]] = set()
@@ -333,8 +356,8 @@ class CallerWatch:
         sightings: list[Sighting] = []
         for item in found.values():
             if isinstance(item, _Unclear):
-                chain = self.residue.follow(item.data, item.fragment, item.entry)
-                sightings.append(item.sighting._replace(chain=chain))
+                chain = self.residue.follow(item.data, item.fragment, item.entry) if item.data else None
+                sightings.append(replace(item.sighting, chain=chain))
             else:
                 sightings.append(item)
         sightings.sort(key=lambda sighting: sighting.time)

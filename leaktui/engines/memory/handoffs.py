@@ -44,9 +44,6 @@ _REST_NS = 20_000_000
 
 _PROGRESS_NS = 250_000_000
 _RUNNING_NS = 300_000
-_SOON_NS = 5_000_000_000
-"""How long after a call was seen in progress its body may be given out, where only its request tells it."""
-
 _RELEASED_LIMIT = 20_000
 _LEARNT_FROM = 4096
 _RUNNING = 2  # runtime._Grunning
@@ -62,10 +59,14 @@ class _Role(Enum):
 
 @dataclass(slots=True)
 class _Body:
-    """A body that is open, or was. `progress` is how far it was read, as of the last time that was looked at."""
+    """A body that is open, or was. It was not yet open at `opened_after_ns`, and was at `opened_ns`.
+
+    `progress` is how far it was read, as of the last time that was looked at.
+    """
 
     handed: HandedBody
     opened_ns: int
+    opened_after_ns: int
     before_watch: bool
     released_ns: int | None = None
     last_read_ns: int | None = None
@@ -75,9 +76,10 @@ class _Body:
 
 @dataclass(slots=True)
 class _Loop:
-    """A readLoop that has moved since it was read; `moved_ns` is when that was seen last, `first` if at once."""
+    """A readLoop that has moved since it was read; that was seen last at `moved_ns`, and not yet at `rested_ns`."""
 
     moved_ns: int
+    rested_ns: int
     goid: int
     first: bool
 
@@ -176,9 +178,9 @@ class HandoffWatcher:
 
     def _look(self, now: int, cancel: threading.Event, *, first: bool = False) -> None:
         """Look at all goroutines; at the *first* look, learn from them all."""
+        before, self._last_full = self._last_full, now
         if not first:
-            self._longest_gap = max(self._longest_gap, now - self._last_full)
-        self._last_full = now
+            self._longest_gap = max(self._longest_gap, now - before)
         learnt = 0
         for address, state in self._moved.look():
             role = self._role(state.start_pc)
@@ -190,7 +192,7 @@ class HandoffWatcher:
                 if cancel.is_set():
                     return
             elif role is _Role.LOOP and self._other_loops.get(address) != state.goid:
-                self._loops[address] = _Loop(now, state.goid, first)
+                self._loops[address] = _Loop(now, before, state.goid, first)
 
     def _look_at_callers(self, now: int) -> bool:
         """Look at those that are known to make requests; whether one has stirred.
@@ -251,7 +253,7 @@ class HandoffWatcher:
             self._release(address, known, loop.moved_ns)
             known = None
         if handed is not None and known is None:
-            body = self._open[address] = _Body(handed, loop.moved_ns, loop.first)
+            body = self._open[address] = _Body(handed, loop.moved_ns, loop.rested_ns, loop.first)
             self._attribute(body)
         return True
 
@@ -369,20 +371,27 @@ class HandoffWatcher:
 
 
 def _is_for(sighting: Sighting, body: _Body) -> bool:
-    """Whether *sighting* is of the call that was given *body*."""
+    """Whether *sighting* is of the call that was given *body*: by what is in it, and by when it was seen.
+
+    The time counts, because a later call may by chance be given the very addresses of an earlier one.
+    """
     handed = body.handed
-    if (
+    same_channels = (
         sighting.connection == handed.connection
         and handed.answers in sighting.words
         and handed.gone in sighting.words
-    ):
-        return True
-    if handed.call:
-        if handed.call not in sighting.homes:
+        and (not handed.call or handed.call in sighting.homes or not sighting.homes)
+    )
+    if sighting.live:
+        if sighting.time > body.opened_ns or (sighting.until or body.opened_ns) < body.opened_after_ns:
             return False
-        if sighting.live:
-            return (handed.call, handed.context) in sighting.contexts
-        return handed.request in sighting.caller_words and handed.context in sighting.caller_words
-    # Up to Go 1.22 readLoop has the request only, which may be sent more than once.
-    seen_before = body.opened_ns - sighting.time
-    return sighting.live and handed.request in sighting.caller_words and -_REST_NS < seen_before < _SOON_NS
+        if handed.call:
+            return same_channels or (handed.call, handed.context) in sighting.contexts
+        # Up to Go 1.22 readLoop has the request only, which may be sent more than once.
+        return same_channels or handed.request in sighting.homes
+    if sighting.time < body.opened_after_ns:
+        return False
+    if same_channels or not handed.call or body.before_watch:
+        return same_channels
+    words = sighting.caller_words
+    return handed.call in sighting.homes and handed.request in words and handed.context in words

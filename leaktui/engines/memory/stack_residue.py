@@ -193,7 +193,7 @@ class StackResidue:
             varp = end - 8  # where the frame pointer is saved (runtime/stkframe.go)
             homes = frozenset(
                 struct.unpack_from("<Q", data, varp + offset)[0]
-                for offset in self._homes(code.entry)
+                for offset in self._homes(code.entry, pc)
                 if varp + offset >= high + 8
             )
             # Were this frame that of a later request, which has not got as far as roundTrip, what is live in it
@@ -296,15 +296,21 @@ class StackResidue:
             known = self._sites[callee] = tuple(sorted(pc + self._bias for pc in found))
         return (*known, *self._edges.get(callee, ()))
 
-    def _homes(self, entry: int) -> frozenset[int]:
-        """Where, counted from varp, a caller of roundTrip has live pointers when it is given a connection."""
-        homes = self._live.get(entry)
+    def _homes(self, entry: int, pc: int) -> frozenset[int]:
+        """Where, counted from varp, a caller of roundTrip has live pointers when it is given a connection.
+
+        None of them counts if it may not have been given one yet at *pc*.
+        """
+        homes = self._live.get(pc)
         if homes is None:
-            found: set[int] = set()
-            for pc in self._order.calls_of(entry - self._bias + 1, self._get_connection):
-                frame = self._maps.at(pc)
-                found.update(frame.locals if frame is not None else ())
-            homes = self._live[entry] = frozenset(found)
+            bias, found = self._bias, set[int]()
+            if len(self._live) >= _SITES_CACHED:
+                self._live.clear()
+            if self._order.is_past(pc - bias, self._get_connection):
+                for after in self._order.calls_of(entry - bias + 1, self._get_connection):
+                    frame = self._maps.at(after)
+                    found.update(frame.locals if frame is not None else ())
+            homes = self._live[pc] = frozenset(found)
         return homes
 
     @cached_property

@@ -21,7 +21,6 @@ from textual.widgets import Input
 from leaktui.engines.protocol import Want
 from leaktui.errors import LeaktuiError
 from leaktui.session.events import ProgressMade, TargetExited
-from leaktui.session.history import Metric
 from leaktui.text import printable
 from leaktui.tui.actions import Place, bindings_of
 from leaktui.tui.facts import Facts
@@ -35,6 +34,7 @@ from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
+from leaktui.tui.screens.reading import long_looks, read_facts
 from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
 from leaktui.tui.source import InvestigationLike, OpenTarget
 from leaktui.tui.strip import Progress
@@ -193,30 +193,16 @@ class WatchScreen(Screen[None]):
         if self.investigation is None or self._let_go or not self.is_attached:
             return
         self._drawn_at = self._clock()
-        self.facts = self._read_facts(self.investigation)
+        self.facts = read_facts(
+            self.investigation,
+            self.orders,
+            now=self._clock(),
+            wall_time=self._wall_clock(),
+            paused=self.paused,
+            baseline_at=self._baseline_at,
+        )
         self._draw_frame()
         self.pane.show(self.facts)
-
-    def _read_facts(self, investigation: InvestigationLike) -> Facts:
-        session = investigation.session
-        snapshot = session.snapshot
-        exited = session.exited
-        now = snapshot.time if exited is not None or self.paused else self._clock()
-        started_at = snapshot.target.started_at
-        return Facts(
-            snapshot=snapshot,
-            assessment=investigation.assessment,
-            series={metric: session.history.series(metric) for metric in Metric},
-            capabilities=session.capabilities,
-            watched_seconds=max(0.0, now - investigation.started),
-            uptime_seconds=self._wall_clock() - started_at if started_at is not None else None,
-            baseline_seconds=now - self._baseline_at if self._baseline_at is not None else None,
-            paused=self.paused,
-            exited=exited,
-            searching=self.orders.searching,
-            searched=self.orders.searched,
-            under_way=self._under_way(),
-        )
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -232,16 +218,10 @@ class WatchScreen(Screen[None]):
 
     def _shown_progress(self) -> Progress | None:
         """How far the long look is that somebody waits for, if any."""
-        under_way = self._under_way()
+        under_way = long_looks(self.investigation)
         if under_way and under_way <= _QUIET:
             return None
         return next(iter(self._progress.values()), None)
-
-    def _under_way(self) -> frozenset[Want]:
-        if self.investigation is None:
-            return frozenset()
-        session = self.investigation.session
-        return frozenset(want for want in Want if session.is_under_way(want))
 
     def _draw_banner(self) -> None:
         banner = self.query_one("#banner", Lines)
@@ -332,17 +312,13 @@ class WatchScreen(Screen[None]):
         elif self.pane.depth == 1 and self.table is not None and self.table.needle:
             self.table.set_filter("")
         elif self._is_searching_here() or (not self.pane.go_back() and self._shown_progress() is not None):
-            self._give_up()
+            self.orders.give_up()
+            self._redraw()
 
     def _is_searching_here(self) -> bool:
         """Whether what is shown is being looked for."""
         address = self.orders.searching
         return address != 0 and self.pane.top.held == address
-
-    def _give_up(self) -> None:
-        if self.investigation is not None:
-            self.investigation.session.cancel()
-            self.notify("the capture under way is given up", markup=False)
 
     # -- filter and sort -----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -98,7 +99,7 @@ class Session:
         self._regular_lanes: dict[str, Lane] = {}
         self._long_lanes: dict[tuple[str, Want], Lane] = {}
         self._trace_seconds = 0.0
-        self._under_way: set[Want] = set()
+        self._under_way: Counter[Want] = Counter()
         self._probing = {engine.name for engine in self._engines}
         self._closed = False
         self.exited: str | None = None
@@ -228,7 +229,7 @@ class Session:
                     lane = self._long_lanes.get((name, want)) or self._regular_lanes[name]
                     orders.setdefault(lane, set()).add(want)
                     if want in _LONG:
-                        self._under_way.add(want)
+                        self._under_way[want] += 1
         for lane, wanted in orders.items():
             lane.order(
                 Request(frozenset(wanted), trace_seconds=trace_seconds, allow_pauses=consent, subject=subject)
@@ -247,13 +248,13 @@ class Session:
 
     def _finish(self, request: Request) -> None:
         with self._lock:
-            self._under_way -= request.wants
+            self._under_way.subtract(want for want in request.wants if want in _LONG)
         self._listener(ProgressMade("", "", 1.0))
 
     def is_under_way(self, want: Want) -> bool:
         """Whether a long capture that was ordered has not ended yet."""
         with self._lock:
-            return want in self._under_way
+            return self._under_way[want] > 0
 
     def offers(self, want: Want) -> bool:
         """Whether some usable engine gives *want*."""
@@ -266,9 +267,12 @@ class Session:
         with self._lock:
             return bool(self._probing)
 
-    def cancel(self) -> None:
-        """Give up long captures under way."""
-        for lane in set(self._long_lanes.values()):
+    def cancel(self, wants: Iterable[Want] | None = None) -> None:
+        """Give up the long captures under way, or those of *wants* alone."""
+        given_up = _LONG if wants is None else frozenset(wants)
+        with self._lock:
+            lanes = {lane for (_, want), lane in self._long_lanes.items() if want in given_up}
+        for lane in lanes:
             lane.cancel()
 
     def pause(self, paused: bool) -> None:

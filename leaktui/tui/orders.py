@@ -135,10 +135,11 @@ class Orders:
         return self._searching
 
     def give_up(self) -> None:
-        """Give up the long looks under way."""
+        """Give up what somebody is waiting for: the search for holders, or else all long looks under way."""
+        wants = {Want.HOLDERS} if self._searching else None
         self._searching = 0
         if self._screen.investigation is not None:
-            self._screen.investigation.session.cancel()
+            self._screen.investigation.session.cancel(wants)
             self._screen.notify("the capture under way is given up", markup=False)
 
     def _ready(self) -> InvestigationLike | None:

@@ -254,6 +254,26 @@ def test_leaked_goroutines_are_asked_for_where_it_costs_nothing(events: list[Ses
     watched.close()
 
 
+def test_one_of_two_orders_of_the_same_kind_is_still_under_way(events: list[SessionEvent]) -> None:
+    released = threading.Semaphore(0)
+
+    def answer() -> Fact:
+        assert released.acquire(timeout=5)
+        return HoldersSeen(HolderSearch(1, 8))
+
+    watched = owned(events, Scripted("memory", {Want.HOLDERS: answer}))
+    watched.start()
+    wait_for(lambda: not watched.probing)
+    watched.order({Want.HOLDERS}, subject=1)
+    watched.order({Want.HOLDERS}, subject=2)
+    released.release()
+    wait_for(lambda: watched.snapshot.holders)
+    assert watched.is_under_way(Want.HOLDERS)
+    released.release()
+    wait_for(lambda: not watched.is_under_way(Want.HOLDERS))
+    watched.close()
+
+
 def test_answers_are_kept_by_what_was_asked(events: list[SessionEvent]) -> None:
     memory = Scripted("memory", {Want.HOLDERS: lambda: HoldersSeen(HolderSearch(next(subjects), 8))})
     subjects = iter((1, 2, 1, *range(10, 30)))

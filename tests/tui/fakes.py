@@ -75,9 +75,9 @@ class FakeSession:
     def offers(self, want: Want) -> bool:
         return want in self.offered
 
-    def cancel(self) -> None:
+    def cancel(self, wants: Iterable[Want] | None = None) -> None:
         self.cancelled += 1
-        self.under_way.clear()
+        self.under_way -= set(self.under_way if wants is None else wants)
 
     def pause(self, paused: bool) -> None:
         self.pauses.append(paused)

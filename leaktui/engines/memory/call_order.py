@@ -95,16 +95,18 @@ class CallOrder:
 
     def _find_last_call(self, pc: int, target: int, others: tuple[int, ...]) -> int | None:
         flow = self._flow_at(pc)
-        if flow is None or not flow.complete or pc not in flow.calls:
+        if flow is None or pc not in flow.calls:
             return None
         wanted = {after for after, call in flow.calls.items() if call.target == target}
         wanted |= {after for after in others if after in flow.calls}
+        if pc in wanted:
+            return pc
+        if not flow.complete:
+            return None
         found: set[int] = set()
         seen: set[int] = set()
         # Backwards from the call at pc, on every way, until a wanted call or the beginning.
         open_ = [flow.calls[pc].address]
-        if pc in wanted:
-            return pc
         while open_:
             address = open_.pop()
             if address == flow.entry:

@@ -17,6 +17,7 @@ from leaktui.engines.memory.allgs import read_allgs
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.stack_residue import CallerChain, Fragment, StackResidue
+from leaktui.engines.memory.unwind import Call, Chain, End
 from leaktui.errors import DecodeError
 
 _GAP = 4 << 10
@@ -25,7 +26,7 @@ _BLOCK = 16
 _STACK_LIMIT = 256 << 10
 _DEAD = 6  # runtime._Gdead
 _AT_REST = frozenset((1, 3, 4, 9, 10))  # runnable, syscall, waiting, preempted, leaked
-_KEPT = 1 << 14
+_KEPT = 1 << 13
 _SIGHTINGS_A_WORD = 8
 _LOWEST = 1 << 16
 _CALLERS = 24
@@ -201,7 +202,7 @@ class CallerWatch:
         self._captured: list[_Capture] = []
         self._live: dict[int, dict[int, Sighting]] = {}
         """By address of a runtime.g and place on its stack: calls that were in progress when it was last seen."""
-        self._learnt: set[tuple[int, ...]] = set()
+        self._learnt: set[tuple[Call, ...]] = set()
         self.callers: dict[int, None] = {}
         """Addresses of the runtime.g whose stacks show calls, the latest last: others will be made there."""
 
@@ -209,15 +210,26 @@ class CallerWatch:
         """Learn from the calls of a goroutine at rest."""
         stack = self._goroutines.read_stack(state, _STACK_LIMIT)
         if stack is not None and stack.whole:
-            self._learn_from(stack.data, state)
+            self._unwind(stack.data, state)
 
-    def _learn_from(self, data: bytes, state: GState) -> None:
-        """Learn from *data*, the stack from the stack pointer up."""
+    def _unwind(self, data: bytes, state: GState) -> Chain:
+        """The frames of a goroutine at rest; *data* ends where its stack ends. They are learnt from, too."""
         in_syscall = state.syscall_sp != 0
         pc, sp = (state.syscall_pc, state.syscall_sp) if in_syscall else (state.pc, state.sp)
-        calls = self._unwinder.calls(pc, data[len(data) - (state.high - sp) :], in_syscall=in_syscall)
-        if calls:
-            self.residue.learn_calls(calls)
+        chain = self._unwinder.chain(pc, data[len(data) - (state.high - sp) :], in_syscall=in_syscall)
+        if chain.calls not in self._learnt:
+            if len(self._learnt) >= _KEPT:
+                self._learnt.clear()
+            self._learnt.add(chain.calls)
+            self.residue.learn_calls(chain.calls)
+        return chain
+
+    def _follow_live(self, state: GState, data: bytes, fragment: Fragment) -> CallerChain | None:
+        sp = state.syscall_sp or state.sp
+        chain = self._unwind(data, state)
+        if chain.end is End.TOP and chain.calls and chain.calls[-1].entry == state.start_pc:
+            return self.residue.follow_live(data, fragment, chain, sp - state.low)
+        return None
 
     def examine(self, address: int, state: GState, now: int, *, new: bool = True) -> None:
         """Look for calls on the stack of a goroutine that moved; *new* is False at the first look of all.
@@ -299,12 +311,11 @@ class CallerWatch:
         self.callers[address] = None
         if len(self.callers) > _CALLERS:
             del self.callers[next(iter(self.callers))]
-        chain = self.residue.follow(data, fragment, state.start_pc)
-        if live and (chain is None or chain.pcs not in self._learnt):
-            self._learn_from(data, state)
+        chain = None
+        if live:
+            chain = self._follow_live(state, data, fragment)
+        if chain is None:
             chain = self.residue.follow(data, fragment, state.start_pc)
-            if chain is not None and chain.whole and len(self._learnt) < _KEPT:
-                self._learnt.add(chain.pcs)
         sighting = Sighting(
             goid=state.goid,
             time=item.time,

@@ -21,6 +21,7 @@ from leaktui.engines.memory.http1_bodies import Http1Bodies
 from leaktui.engines.memory.http2_bodies import Http2Bodies
 from leaktui.engines.memory.memory_profile import MemoryProfile
 from leaktui.engines.memory.reachability import LeakedGoroutines, LeakFinder
+from leaktui.engines.memory.unwind import End
 from leaktui.engines.memory.waits import WaitReader
 from leaktui.engines.protocol import (
     BodiesSeen,
@@ -40,6 +41,8 @@ from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.open_body import BodyCensus, OpenBody
 from leaktui.model.wait import GoroutineDetail
 
+_DETAIL_TRIES = 20
+_DETAIL_REST_SECONDS = 0.02
 _HEAP_MAP_SECONDS = 3.0
 """How long the spans are taken to be where they were: only used to see which bodies have been freed."""
 
@@ -143,10 +146,19 @@ class Captures:
 
     def detail(self, goid: int, cancel: threading.Event) -> Iterator[Fact]:
         """One goroutine looked at closely: nothing when it has gone."""
-        waits, defers = WaitReader(self._attachment), DeferReader(self._attachment)
-        for seen in self._attachment.goroutines.iter_seen(Tally(), cancel):
-            if seen.state.goid == goid:
-                yield DetailSeen(
-                    GoroutineDetail(goid, waits.read(seen), defers.deferred(seen), defers.panics(seen))
-                )
+        reader = self._attachment.goroutines
+        address = next(
+            (seen.address for seen in reader.iter_seen(Tally(), cancel) if seen.state.goid == goid), None
+        )
+        for _ in range(_DETAIL_TRIES):
+            seen = reader.look(address) if address is not None else None
+            if seen is None or seen.state.goid != goid or cancel.is_set():
                 return
+            if seen.trace.end is not End.TORN:
+                waits, defers = WaitReader(self._attachment), DeferReader(self._attachment)
+                detail = GoroutineDetail(goid, waits.read(seen), defers.deferred(seen), defers.panics(seen))
+                if not defers.torn:
+                    yield DetailSeen(detail)
+                    return
+            # It runs: what it waits for and has deferred is known when it rests.
+            cancel.wait(_DETAIL_REST_SECONDS)

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from leaktui.binary.callsites import find_call_sites
@@ -22,7 +22,7 @@ from leaktui.binary.executable import Executable
 from leaktui.binary.pclntab import PcLineTable
 from leaktui.binary.stack_maps import StackMaps
 from leaktui.engines.memory.call_order import CallOrder
-from leaktui.engines.memory.unwind import Call, End, Unwinder
+from leaktui.engines.memory.unwind import Call, Chain, End, Unwinder
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Stack
 
@@ -37,11 +37,12 @@ _ARGUMENTS = 16
 _LOWEST = 1 << 16
 _HIGHEST = 1 << 47
 _FRAGMENTS = 8
-_BLIND = 2
+_LOST = 2
 """Return addresses of one chain that may be lost."""
 
 _TRIALS = 512
-_SITES_CACHED = 1 << 10
+_SEARCHES = 32
+_HOMES_CACHED = 1 << 10
 _CODES_CACHED = 1 << 15
 _EDGES_LIMIT = 1 << 14
 
@@ -229,65 +230,93 @@ class StackResidue:
             return None
         pc = found if found - bias in calls else calls[0] + bias
         step = _Step(fragment.high, pc, fragment.high + 8 + code.size, code.entry)
-        steps = self._outwards(data, step, entry, _BLIND)
-        whole = bool(steps) and steps[-1].next < 0
+        steps = self._walk(data, step, entry)
+        if steps[-1].next >= 0:
+            budget = [_TRIALS]
+            ways = list(islice(self._iter_ways(data, steps, entry, _LOST, budget), 2))
+            if len(ways) == 1 and budget[0] > 0:
+                steps = ways[0]
+        return self._chain(data, fragment, steps)
+
+    def follow_live(self, data: bytes, fragment: Fragment, chain: Chain, start: int) -> CallerChain | None:
+        """The calls around *fragment*, which is in progress; *chain* is the stack from *start* of *data* on."""
+        (found,) = struct.unpack_from("<Q", data, fragment.high)
+        calls = self._order.calls_of(found - self._bias, self._round_trip)
+        if not calls or (found - self._bias not in calls and len(calls) != 1):
+            return None
+        steps: list[_Step] = []
+        for call in chain.calls:
+            offset = start + call.offset - 8
+            if offset < fragment.high:
+                continue
+            if offset > fragment.high and not steps:
+                return None
+            pc = call.pc
+            if not steps and found - self._bias not in calls:
+                pc = calls[0] + self._bias
+            steps.append(_Step(offset, pc, offset + 8 + call.size, call.entry))
         if not steps:
-            steps = self._outwards(data, step, entry, 0) or [step]
-        return self._chain(data, fragment, steps, whole)
+            return None
+        if chain.end is End.TOP:
+            steps[-1] = steps[-1]._replace(next=-1)
+        return self._chain(data, fragment, steps)
 
-    def _outwards(self, data: bytes, first: _Step, entry: int, blind: int) -> list[_Step]:
-        """The steps from *first* outwards; the last one's `next` is -1 where the goroutine's entry was reached.
-
-        With *blind*, so many return addresses in all may be lost: then only a way to the entry counts, and it must be
-        the only one.
-        """
-        budget = [_TRIALS]
-        ways = list(self._iter_ways(data, first, entry, blind, budget))
-        if blind:
-            return ways[0] if len(ways) == 1 and budget[0] > 0 else []
-        return ways[0] if ways else []
-
-    def _iter_ways(
-        self, data: bytes, step: _Step, entry: int, blind: int, budget: list[int]
-    ) -> Iterator[list[_Step]]:
+    def _walk(self, data: bytes, step: _Step, entry: int) -> list[_Step]:
+        """*step*, and those outwards from it; `next` of the last one is -1 where the goroutine's entry was reached."""
         steps = [step]
-        strict = not blind and budget[0] == _TRIALS
         while len(steps) < _DEPTH:
-            offset, callee = step.next, step.entry
-            if offset + 8 > len(data):
+            if step.next + 8 > len(data):
                 break
-            (found,) = struct.unpack_from("<Q", data, offset)
+            (found,) = struct.unpack_from("<Q", data, step.next)
             code = self._code_at(found)
             if code is not None and code.top:
-                if callee == entry:
-                    steps[-1] = steps[-1]._replace(next=-1)
-                    yield steps
-                return
-            pc = self._call_before(found, callee)
+                if step.entry == entry:
+                    steps[-1] = step._replace(next=-1)
+                break
+            pc = self._call_before(found, step.entry)
             code = self._code_at(pc) if pc else None
             if code is None or code.size <= 0:
-                if blind and (not self._order.is_call(found - self._bias)):
-                    for caller in self._callers_of(callee):
-                        budget[0] -= 1
-                        code = self._code_at(caller)
-                        if code is None or code.size <= 0 or budget[0] <= 0:
-                            continue
-                        lost = _Step(offset, caller, offset + 8 + code.size, code.entry)
-                        for way in self._iter_ways(data, lost, entry, blind - 1, budget):
-                            yield [*steps, *way]
-                    return
                 break
-            step = _Step(offset, pc, offset + 8 + code.size, code.entry)
+            step = _Step(step.next, pc, step.next + 8 + code.size, code.entry)
             steps.append(step)
-        if strict:
-            yield steps
+        return steps
 
-    def _callers_of(self, callee: int) -> tuple[int, ...]:
-        """The return addresses of all calls of *callee* that are known."""
+    def _iter_ways(
+        self, data: bytes, steps: list[_Step], entry: int, lost: int, budget: list[int]
+    ) -> Iterator[list[_Step]]:
+        """The ways on from *steps* to the goroutine's entry, if *lost* return addresses may have been overwritten.
+
+        What is where a return address was, is then none; every call of the function below is tried in its place.
+        """
+        last = steps[-1]
+        if last.next < 0:
+            yield steps
+            return
+        if not lost or last.next + 8 > len(data):
+            return
+        (found,) = struct.unpack_from("<Q", data, last.next)
+        if self._order.is_call(found - self._bias):
+            return
+        callers = self._callers_of(last.entry)
+        if callers is None:
+            budget[0] = 0
+            return
+        for pc in callers:
+            budget[0] -= 1
+            if budget[0] <= 0:
+                return
+            code = self._code_at(pc)
+            if code is not None and code.size > 0:
+                step = _Step(last.next, pc, last.next + 8 + code.size, code.entry)
+                way = [*steps, *self._walk(data, step, entry)]
+                yield from self._iter_ways(data, way, entry, lost - 1, budget)
+
+    def _callers_of(self, callee: int) -> tuple[int, ...] | None:
+        """The return addresses of all calls of *callee* that are known; None when too many were searched for."""
         known = self._sites.get(callee)
         if known is None:
-            if len(self._sites) >= _SITES_CACHED:
-                self._sites.clear()
+            if len(self._sites) >= _SEARCHES:
+                return None
             function = self._executable.function_at(callee - self._bias)
             found: set[int] = set()
             if function is not None:
@@ -304,7 +333,7 @@ class StackResidue:
         homes = self._live.get(pc)
         if homes is None:
             bias, found = self._bias, set[int]()
-            if len(self._live) >= _SITES_CACHED:
+            if len(self._live) >= _HOMES_CACHED:
                 self._live.clear()
             if self._order.is_past(pc - bias, self._get_connection):
                 for after in self._order.calls_of(entry - bias + 1, self._get_connection):
@@ -330,7 +359,8 @@ class StackResidue:
         found = self._order.last_call(pc - bias, callee - bias, others)
         return 0 if found is None else found + bias
 
-    def _chain(self, data: bytes, fragment: Fragment, steps: list[_Step], whole: bool) -> CallerChain | None:
+    def _chain(self, data: bytes, fragment: Fragment, steps: list[_Step]) -> CallerChain | None:
+        whole = steps[-1].next < 0
         pcs = tuple(step.pc for step in steps)
         key = (*pcs, int(whole))
         if key not in self._stacks:

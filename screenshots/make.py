@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from leaktui.demo import DemoService  # noqa: E402
+from leaktui.engines.memory import MemoryEngine  # noqa: E402
 from leaktui.engines.pprof import PprofEngine  # noqa: E402
 from leaktui.engines.proc import ProcEngine, read_target  # noqa: E402
 from leaktui.engines.proc_program import open_program  # noqa: E402
@@ -42,7 +43,9 @@ PICTURES: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
     ("call-tree", SMALL, ("2", "c")),
     ("goroutines", SMALL, ("3",)),
     ("bodies", SMALL, ("4", "g")),
+    ("body", SMALL, ("4", "escape", "g", "g", "enter", "h")),
     ("suspects-wide", WIDE, ("1",)),
+    ("bodies-wide", WIDE, ("4",)),
     ("goroutines-wide", WIDE, ("3",)),
 )
 
@@ -51,7 +54,11 @@ def open_demo(service: DemoService) -> Callable[[Any], Investigation]:
     """What the application calls to look at *service*."""
 
     def open_target(listener: Any) -> Investigation:
-        engines = [ProcEngine(service.pid), PprofEngine(service.pid, service.pprof_url)]
+        engines = [
+            ProcEngine(service.pid),
+            MemoryEngine(service.pid),
+            PprofEngine(service.pid, service.pprof_url),
+        ]
         return Investigation(
             read_target(service.pid), engines, listener, load_program=lambda: open_program(service.pid)
         )

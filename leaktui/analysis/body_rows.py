@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,9 +13,14 @@ from leaktui.analysis.handoffs import Fate
 from leaktui.analysis.series import captures
 from leaktui.model.body import BodyHolder, BodyState
 from leaktui.model.finding import Confidence
+from leaktui.model.frame import Frame
 from leaktui.model.open_body import BodyCensus, OpenBody
 from leaktui.model.process import FdEntry
 from leaktui.model.snapshot import Snapshot
+
+_DIGITS = re.compile(r"\d+")
+_LEAST_ALIKE = 3
+"""So many bodies that answer the same request must have the same owner before others are taken for its."""
 
 
 def list_body_rows(snapshots: Sequence[Snapshot], bodies: BodySuspects) -> tuple[BodyHolder, ...]:
@@ -98,8 +105,31 @@ def _census_rows(
                 stream=body.stream,
             )
         )
+    rows = _with_inferred_owners(rows)
     rows.sort(key=lambda row: (row.state is BodyState.BEING_READ, -(row.age_seconds or 0.0), row.goid))
     return tuple(rows)
+
+
+def _with_inferred_owners(rows: Sequence[BodyHolder]) -> list[BodyHolder]:
+    """*rows* with the owner of those nobody was seen with, where all that answer the same request have one owner."""
+    owners: dict[tuple[str, str, int | None], Counter[Frame]] = {}
+    for row in rows:
+        if row.owner is not None and row.url:
+            owners.setdefault(_request(row), Counter())[row.owner] += 1
+    result = []
+    for row in rows:
+        found = owners.get(_request(row), Counter()) if row.url else Counter()
+        if row.owner is None and row.state is not BodyState.BEING_READ and len(found) == 1:
+            ((frame, count),) = found.items()
+            if count >= _LEAST_ALIKE:
+                row = replace(row, owner=frame, owner_inferred=True)
+        result.append(row)
+    return result
+
+
+def _request(row: BodyHolder) -> tuple[str, str, int | None]:
+    """What makes two requests the same: method, URL without its query and with digits folded, status."""
+    return row.method, _DIGITS.sub("*", row.url.partition("?")[0]), row.status
 
 
 def _confidence(body: OpenBody, known: KnownOwner | None) -> Confidence:

@@ -27,7 +27,8 @@ class BodyHolder:
     `goid` is the goroutine that waits for the body to be closed (`readLoop`, or an h2 `doRequest`).
     Empty strings and None are "this source does not see it". `content_length` is bytes; `buffered_bytes`
     have arrived in the client and `kernel_bytes` in the kernel, and wait to be read. `orphaned` says that
-    the garbage collector has freed the body: nobody can close it any more. `address` is the body's in
+    the garbage collector has freed the body: nobody can close it any more. `owner_inferred` says that the
+    owner was not seen with this one, but with all others that answer the same request. `address` is the body's in
     the target's memory, `connection` its connection's; 0 where not known.
     """
 
@@ -50,6 +51,7 @@ class BodyHolder:
     kernel_bytes: int | None = None
     orphaned: bool | None = None
     reader_goid: int | None = None
+    owner_inferred: bool = False
     address: int = 0
     connection: int = 0
     stream: int = 0

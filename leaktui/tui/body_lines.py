@@ -60,7 +60,10 @@ def body_lines(
     ]
     if body.owner is not None:
         owner = f"{function_name(body.owner.function)}  {frame_path(body.owner)}"
-        lines.append(field("owner", owner, "strong", body.owner))
+        lines.append(field("owner", owner, "plain" if body.owner_inferred else "strong", body.owner))
+        if body.owner_inferred:
+            text = "taken from the others that answer the same request: it was not seen with this one"
+            lines.append(field("", text, "muted"))
     else:
         lines.append(field("owner", unknown_owner, "muted"))
     if body.reader_goid is not None:

@@ -126,3 +126,17 @@ def test_rows_have_what_memory_and_the_kernel_tell() -> None:
     assert first.owner is not None and first.owner.line == 24
     assert first.sources == ("memory",)
     assert [row.age_seconds for row in rows] == sorted((row.age_seconds for row in rows), reverse=True)
+
+
+def test_an_owner_is_inferred_only_where_all_alike_have_the_same() -> None:
+    rows = assess(seen(12, True), UnknownProgram(), WATCH).bodies
+    inferred = {row.goid for row in rows if row.owner_inferred}
+    assert inferred == set(range(106, 112))
+    assert all(row.owner is not None and row.owner.line == 24 for row in rows)
+    snapshots = seen(12, True)
+    watch = snapshots[-1].handoffs
+    assert watch is not None
+    other = (STACK[0], STACK[1], Frame("main.other", "/src/main.go", 50), STACK[3])
+    mixed = (*watch.handoffs[:5], replace(watch.handoffs[5], stack=other))
+    snapshots[-1] = replace(snapshots[-1], handoffs=replace(watch, handoffs=mixed))
+    assert not any(row.owner_inferred for row in assess(snapshots, UnknownProgram(), WATCH).bodies)

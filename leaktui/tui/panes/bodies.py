@@ -30,7 +30,8 @@ def _owner_name(body: BodyHolder) -> str:
 def _owner(body: BodyHolder) -> Span:
     if body.owner is None:
         return UNKNOWN, "muted"
-    return f"{function_name(body.owner.function)} {frame_place(body.owner)}", "strong"
+    text = f"{function_name(body.owner.function)} {frame_place(body.owner)}"
+    return (f"~ {text}", "plain") if body.owner_inferred else (text, "strong")
 
 
 def _safe_url(body: BodyHolder) -> str:

@@ -25,12 +25,14 @@ from leaktui.text import printable
 
 _PACE_SECONDS = 1.0
 _FIRST_TRACE_SECONDS = 5.0
+_MEMORY_ALONE_SECONDS = 8.0
 _NEXT_TRACE_SECONDS = 8.0
 _MOST_TRACES = 4
 _REST_SECONDS = 2.0
 _DUMP_SECONDS = 5.0
 _HANDOFF_SECONDS = 6.0
 _HANDOFF_REST_SECONDS = 1.0
+_HANDOFF_LONGEST_REST_SECONDS = 120.0
 _MOST_SEARCHES = 3
 _MOST_HELD = 6
 _SEARCH_REST_SECONDS = 10.0
@@ -84,6 +86,7 @@ class Investigation:
         self._dumped = -_DUMP_SECONDS
         self._forced_gcs = 0
         self._watched_handoffs = -_HANDOFF_SECONDS
+        self._handoff_rest = _HANDOFF_REST_SECONDS
         self._searches = 0
         self._searched = 0.0
         self._asked_holders_of: set[int] = set()
@@ -224,7 +227,7 @@ class Investigation:
             return
         remaining = self.deadline_seconds - self.elapsed_seconds
         if self._traces_ordered == 0:
-            if self.session.snapshot.groups is not None:
+            if self.session.snapshot.groups is not None and not self._may_do_without_trace():
                 self.take_trace(max(1.0, min(_FIRST_TRACE_SECONDS, remaining - 3)))
         elif (
             self._wants_another_trace()
@@ -232,6 +235,14 @@ class Investigation:
             and remaining > _NEXT_TRACE_SECONDS / 2
         ):
             self.take_trace(max(1.0, min(_NEXT_TRACE_SECONDS, remaining - 3)))
+
+    def _may_do_without_trace(self) -> bool:
+        """Whether memory, which costs the target nothing, is still at it, or has said enough."""
+        if not self.session.offers(Want.HANDOFFS):
+            return False
+        if any(item.confidence is not Confidence.POSSIBLE for item in self._assessment.suspects):
+            return True
+        return self.elapsed_seconds < min(_MEMORY_ALONE_SECONDS, self.deadline_seconds / 3)
 
     def _order_memory_searches(self, now: float) -> None:
         """Order the long looks at memory: they cost the target nothing, only ourselves."""
@@ -243,9 +254,10 @@ class Investigation:
             and snapshot.bodies.unattended
             and not self._is_sure(LeakKind.HTTP_BODY)
             and not self.session.is_under_way(Want.HANDOFFS)
-            and now - self._watched_handoffs > _HANDOFF_SECONDS + _HANDOFF_REST_SECONDS
+            and now - self._watched_handoffs > _HANDOFF_SECONDS + self._handoff_rest
         ):
             self._watched_handoffs = now
+            self._handoff_rest = min(_HANDOFF_LONGEST_REST_SECONDS, 1.5 * self._handoff_rest)
             self.session.order({Want.HANDOFFS}, trace_seconds=_HANDOFF_SECONDS)
         if (
             any(row.slope is not None and row.slope.rising for row in self._assessment.groups)

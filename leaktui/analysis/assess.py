@@ -216,11 +216,11 @@ def _settled(
         return False
     if watch.searching and watch.elapsed_seconds < UNSURE_SECONDS:
         return False
+    if verdict is Verdict.LEAK and suspects[0].confidence is not Confidence.POSSIBLE:
+        return True
     if watch.offers_trace and not traces:
         return False
     if verdict is Verdict.LEAK:
-        if suspects[0].confidence is not Confidence.POSSIBLE:
-            return True
         # The kind is certain, the line is not, and several traces have not told more.
         return len(traces) >= 2 and watch.elapsed_seconds >= UNSURE_SECONDS
     return verdict is Verdict.CLEAN

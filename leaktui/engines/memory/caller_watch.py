@@ -1,28 +1,23 @@
-"""Goroutines that moved since they were last looked at, and the calls of roundTrip that their stacks show.
+"""The calls of roundTrip that the stacks of goroutines show, over time.
 
-Law: a look costs one read of every runtime.g and a comparison; only goroutines whose g has changed (each of them
-counts how often it stopped, casgstatus in runtime/proc.go) are read further. A stack is believed if two readings of
-it, with the g around them, are the same.
+Law: a stack is believed if two readings of it are the same, and as that of a goroutine at rest only if the g around
+them is. Reading comes first, when there is no time to lose; making sense of it (`settle`) can wait.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from leaktui.engines.memory.allgs import read_allgs
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.stack_residue import CallerChain, Fragment, StackResidue
 from leaktui.engines.memory.unwind import Call, Chain, End
 from leaktui.errors import DecodeError
 
-_GAP = 4 << 10
-_RANGE_LIMIT = 1 << 20
-_BLOCK = 16
 _STACK_LIMIT = 256 << 10
 _DEAD = 6  # runtime._Gdead
 _AT_REST = frozenset((1, 3, 4, 9, 10))  # runnable, syscall, waiting, preempted, leaked
@@ -32,109 +27,6 @@ _LOWEST = 1 << 16
 _CALLERS = 24
 _CAPTURED = 256
 _UNCLEAR = 512
-_HOT_KEPT = 256
-_SCAN = 0x1000  # runtime._Gscan
-
-
-class _Range:
-    """Some runtime.g that lie together, as they were at the last look."""
-
-    __slots__ = ("addresses", "data", "start")
-
-    def __init__(self, addresses: list[int]) -> None:
-        self.start = addresses[0]
-        self.addresses = addresses
-        self.data = b""
-
-
-class MovedGoroutines:
-    """Says which goroutines of a process have run, from look to look. Not thread-safe."""
-
-    def __init__(self, attachment: Attachment) -> None:
-        self._memory = attachment.memory
-        self._place = attachment.allgs
-        self._size = attachment.layout.g.size
-        self._decode = attachment.layout.g.decode
-        self._header = b""
-        self._ranges: list[_Range] = []
-        self._hot: dict[int, bytes] = {}
-
-    def look(self) -> Iterator[tuple[int, GState]]:
-        """The address and the state of each goroutine that is new, or has run since the last look.
-
-        Raises TargetGone, and DecodeError when the list of goroutines cannot be read.
-        """
-        header = self._memory.read(self._place, 16)
-        if header != self._header:
-            self._arrange(read_allgs(self._memory, self._place))
-            self._header = header
-        for part in self._ranges:
-            size = part.addresses[-1] + self._size - part.start
-            try:
-                data = self._memory.read(part.start, size)
-            except DecodeError:
-                continue
-            before, part.data = part.data, data
-            if data != before:
-                yield from self._compare(part, before)
-
-    def look_at(self, addresses: Iterable[int]) -> Iterator[tuple[int, GState]]:
-        """Those of *addresses* that have run since they were last looked at by this method. Raises TargetGone."""
-        size, hot = self._size, self._hot
-        for address in addresses:
-            try:
-                raw = self._memory.read(address, size)
-            except DecodeError:
-                continue
-            if hot.get(address) != raw:
-                if len(hot) >= _HOT_KEPT:
-                    hot.clear()
-                hot[address] = raw
-                state = self._decode(raw)
-                yield address, state._replace(status=state.status & ~_SCAN)
-
-    def _compare(self, part: _Range, before: bytes) -> Iterator[tuple[int, GState]]:
-        data, size, start = part.data, self._size, part.start
-        for first in range(0, len(part.addresses), _BLOCK):
-            block = part.addresses[first : first + _BLOCK]
-            low, high = block[0] - start, block[-1] - start + size
-            if data[low:high] == before[low:high]:
-                continue
-            for address in block:
-                low = address - start
-                if data[low : low + size] != before[low : low + size]:
-                    state = self._decode(data, low)
-                    yield address, state._replace(status=state.status & ~_SCAN)
-
-    def _arrange(self, addresses: tuple[int, ...]) -> None:
-        known = {
-            address: part.data[address - part.start : address - part.start + self._size]
-            for part in self._ranges
-            if part.data
-            for address in part.addresses
-        }
-        self._ranges = []
-        members: list[int] = []
-        for address in sorted(set(addresses)):
-            if not address or address % 8:
-                continue
-            if members and (address > members[-1] + self._size + _GAP or address > members[0] + _RANGE_LIMIT):
-                self._ranges.append(self._range(members, known))
-                members = []
-            members.append(address)
-        if members:
-            self._ranges.append(self._range(members, known))
-
-    def _range(self, members: list[int], known: dict[int, bytes]) -> _Range:
-        """A range that holds what was seen of *members* before, so that they do not all look new."""
-        part = _Range(members)
-        data = bytearray(members[-1] + self._size - part.start)
-        for address in members:
-            raw = known.get(address)
-            if raw is not None:
-                data[address - part.start : address - part.start + self._size] = raw
-        part.data = bytes(data)
-        return part
 
 
 @dataclass(slots=True)
@@ -157,6 +49,8 @@ class Sighting:
     contexts: frozenset[tuple[int, int]]
     connection: int
     chain: CallerChain | None
+    generation: int
+    """Collections (mheap_.sweepgen) when the call was known to go on, or, if not `live`, known not to have begun."""
     until: int | None = None
 
 
@@ -179,6 +73,10 @@ class _Capture(NamedTuple):
     data: bytes
     again: bytes
     time: int
+    generation: int
+    """Collections so far; `generation_before` as of the look before, `generation_examined` as of the last capture."""
+    generation_before: int
+    generation_examined: int
 
 
 class CallerWatch:
@@ -194,6 +92,9 @@ class CallerWatch:
         self._sightings: dict[int, deque[Sighting | _Unclear]] = {}
         self._last: dict[tuple[int, int], int] = {}
         """By goroutine and place of a fragment, a hash of what was last in it."""
+        self._generation = self._generation_before = 0
+        self._examined: dict[int, int] = {}
+        """By address of a runtime.g: the generation it was last examined in."""
         self._stacks: dict[int, tuple[int, int, int]] = {}
         """By address of a runtime.g: goid and stack it had."""
         self._births: dict[int, tuple[int, int]] = {}
@@ -231,6 +132,10 @@ class CallerWatch:
             return self.residue.follow_live(data, fragment, chain, sp - state.low)
         return None
 
+    def begin_look(self, generation: int) -> None:
+        """What is examined from now on is as of *generation* of the collector, 0 where that is not known."""
+        self._generation_before, self._generation = self._generation, generation
+
     def examine(self, address: int, state: GState, now: int, *, new: bool = True) -> None:
         """Look for calls on the stack of a goroutine that moved; *new* is False at the first look of all.
 
@@ -258,7 +163,22 @@ class CallerWatch:
         after = self._goroutines.state_at(address) if known else state
         before = state._replace(goid=goid, low=low, high=high)
         if after is not None and after.high in (0, high):
-            self._captured.append(_Capture(address, before, after, data if known else b"", again, now))
+            self._captured.append(
+                _Capture(
+                    address,
+                    before,
+                    after,
+                    data if known else b"",
+                    again,
+                    now,
+                    self._generation,
+                    self._generation_before,
+                    self._examined.get(address, 0),
+                )
+            )
+        if len(self._examined) >= _KEPT:
+            self._examined.clear()
+        self._examined[address] = self._generation
         if len(self._captured) >= _CAPTURED:
             self.settle()
 
@@ -295,7 +215,7 @@ class CallerWatch:
                 fresh.append((fragment, live))
         for high, sighting in before.items():
             if high not in going_on:
-                sighting.until = item.time
+                sighting.until, sighting.generation = item.time, item.generation_before
         for fragment, live in fresh:
             sighting = self._add(item, fragment, live=live)
             if live:
@@ -327,6 +247,7 @@ class CallerWatch:
             contexts=self._contexts(fragment) if live else frozenset(),
             connection=fragment.connection,
             chain=chain,
+            generation=item.generation if live else item.generation_examined,
         )
         noted: Sighting | _Unclear = sighting
         if chain is None or not chain.whole:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaktui.engines.memory.attachment import Attachment
+from leaktui.engines.memory.caller_watch import Sighting
 from leaktui.engines.memory.goroutines import Seen
 from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns, Place
 from leaktui.engines.memory.struct_view import read_struct
@@ -19,6 +20,8 @@ from leaktui.errors import DecodeError
 
 _PARKED = frozenset((4, 10))  # runtime._Gwaiting, _Gleaked
 _LOWEST = 1 << 16
+_BRIEF_NS = 30_000_000
+"""A time in which no call ends, the collector frees what it had, and the same addresses are given to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,58 @@ class HandedBody:
     request: int
     call: int = 0
     context: int = 0
+
+
+@dataclass(slots=True)
+class WatchedBody:
+    """A body that is open, or was. It was not yet open at `opened_after_ns`, and was at `opened_ns`.
+
+    `generation` is of the collector, once it was open; `progress` is how far it was read when that was last
+    looked at.
+    """
+
+    handed: HandedBody
+    opened_ns: int
+    opened_after_ns: int
+    generation: int
+    before_watch: bool
+    released_ns: int | None = None
+    last_read_ns: int | None = None
+    progress: tuple[int, ...] = ()
+    sighting: Sighting | None = None
+
+    def was_given_to(self, sighting: Sighting) -> bool:
+        """Whether *sighting* is of the call that was given it: by what is in it, and by when it was seen.
+
+        The time counts, because a later call may by chance be given the very addresses of an earlier one: not, however,
+        before the collector has freed them. So either it has not been at work, or there was hardly time.
+        """
+        handed = self.handed
+        same_channels = (
+            sighting.connection == handed.connection
+            and handed.answers in sighting.words
+            and handed.gone in sighting.words
+            and (not handed.call or handed.call in sighting.homes or not sighting.homes)
+        )
+        alike = 0 < sighting.generation == self.generation
+        brief = self.opened_ns - self.opened_after_ns <= _BRIEF_NS
+        if sighting.live:
+            until = sighting.until
+            if sighting.time > self.opened_ns or (until is not None and until < self.opened_after_ns):
+                return False
+            if not (until is None or alike or brief):
+                return False
+            if handed.call:
+                return same_channels or (handed.call, handed.context) in sighting.contexts
+            # Up to Go 1.22 readLoop has the request only, which may be sent more than once.
+            return same_channels or handed.request in sighting.homes
+        if self.before_watch:
+            return same_channels
+        if sighting.time < self.opened_after_ns or not (alike or (brief and same_channels)):
+            return False
+        words = sighting.caller_words
+        by_request = handed.call in sighting.homes and handed.request in words and handed.context in words
+        return same_channels or (bool(handed.call) and by_request)
 
 
 class _Received(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,16 +19,18 @@ from leaktui.binary.packages import PackageMap
 from leaktui.binary.response_flow import ResponseFlow
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.body_signal import BodySignals
-from leaktui.engines.memory.caller_watch import CallerWatch, MovedGoroutines, Sighting
+from leaktui.engines.memory.caller_watch import CallerWatch, Sighting
 from leaktui.engines.memory.goroutines import Seen, Tally
-from leaktui.engines.memory.handed_body import HandedBodies, HandedBody
+from leaktui.engines.memory.handed_body import HandedBodies, HandedBody, WatchedBody
 from leaktui.engines.memory.look_pace import LookPace, precise_sleep
+from leaktui.engines.memory.mheap import SpanList, find_span_list
+from leaktui.engines.memory.moved_goroutines import MovedGoroutines
 from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.stack_residue import CallerChain
 from leaktui.engines.memory.struct_view import read_struct
 from leaktui.engines.protocol import SearchProgress
-from leaktui.errors import DecodeError, LeaktuiError
+from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.trace import BodyHandoff
 
@@ -55,23 +58,6 @@ class _Role(Enum):
     LOOP = "readLoop or writeLoop"
     RUNTIME = "runtime"
     CALLER = "caller"
-
-
-@dataclass(slots=True)
-class _Body:
-    """A body that is open, or was. It was not yet open at `opened_after_ns`, and was at `opened_ns`.
-
-    `progress` is how far it was read, as of the last time that was looked at.
-    """
-
-    handed: HandedBody
-    opened_ns: int
-    opened_after_ns: int
-    before_watch: bool
-    released_ns: int | None = None
-    last_read_ns: int | None = None
-    progress: tuple[int, ...] = ()
-    sighting: Sighting | None = None
 
 
 @dataclass(slots=True)
@@ -112,12 +98,15 @@ class HandoffWatcher:
         """By address of a runtime.g: the goid of one known not to be a readLoop."""
         self._running: dict[int, tuple[int, GState]] = {}
         """Callers that run, by the address of their runtime.g: since when that was seen, and their state then."""
-        self._open: dict[int, _Body] = {}
-        self._released: list[_Body] = []
+        self._open: dict[int, WatchedBody] = {}
+        self._released: list[WatchedBody] = []
         self._omitted = 0
         self._longest_gap = self._last_full = 0
         self._enough: dict[tuple[int, ...], bool] = {}
         self._flow: ResponseFlow | None = None
+        self._spans: SpanList | None = None
+        with suppress(DecodeError, EngineUnavailable):
+            self._spans = find_span_list(attachment.executable, attachment.memory, attachment.layout)
         self._packages = PackageMap(attachment.executable.build, goroot=attachment.executable.goroot)
 
     def watch(self, seconds: float, cancel: threading.Event) -> Iterator[SearchProgress | HandoffWatch]:
@@ -178,6 +167,7 @@ class HandoffWatcher:
 
     def _look(self, now: int, cancel: threading.Event, *, first: bool = False) -> None:
         """Look at all goroutines; at the *first* look, learn from them all."""
+        self._callers.begin_look(self._read_generation())
         before, self._last_full = self._last_full, now
         if not first:
             self._longest_gap = max(self._longest_gap, now - before)
@@ -199,6 +189,7 @@ class HandoffWatcher:
 
         One that runs is read when it has stopped, or after a while: its stack is in use.
         """
+        self._callers.begin_look(self._read_generation())
         late = [address for address, (since, _) in self._running.items() if now - since > _RUNNING_NS]
         for address in late:
             self._callers.examine(address, self._running.pop(address)[1], now)
@@ -212,6 +203,15 @@ class HandoffWatcher:
                     self._running.pop(address, None)
                     self._callers.examine(address, state, now)
         return stirred
+
+    def _read_generation(self) -> int:
+        """How often the collector has been at work, 0 where it is not known where that is."""
+        if self._spans is None:
+            return 0
+        try:
+            return self._spans.read_generation(self._memory)
+        except DecodeError:
+            return 0
 
     def _role(self, start_pc: int) -> _Role:
         role = self._roles.get(start_pc)
@@ -253,11 +253,13 @@ class HandoffWatcher:
             self._release(address, known, loop.moved_ns)
             known = None
         if handed is not None and known is None:
-            body = self._open[address] = _Body(handed, loop.moved_ns, loop.rested_ns, loop.first)
+            body = self._open[address] = WatchedBody(
+                handed, loop.moved_ns, loop.rested_ns, self._read_generation(), loop.first
+            )
             self._attribute(body)
         return True
 
-    def _release(self, address: int, body: _Body, now: int) -> None:
+    def _release(self, address: int, body: WatchedBody, now: int) -> None:
         del self._open[address]
         body.released_ns = now
         self._attribute(body)
@@ -283,7 +285,7 @@ class HandoffWatcher:
 
     # --- callers ---
 
-    def _attribute(self, body: _Body) -> None:
+    def _attribute(self, body: WatchedBody) -> None:
         """Find the call that was given *body*, unless it is known."""
         if body.sighting is not None:
             return
@@ -291,7 +293,7 @@ class HandoffWatcher:
         found = [
             sighting
             for sighting in self._callers.sightings_of(handed.connection, handed.call or handed.request)
-            if sighting.chain is not None and _is_for(sighting, body)
+            if sighting.chain is not None and body.was_given_to(sighting)
         ]
         whole = [item for item in found if item.chain is not None and item.chain.whole]
         live = [item for item in whole if item.live]
@@ -338,7 +340,7 @@ class HandoffWatcher:
         return HandoffWatch(start, end, tuple(handoffs), unattributed, looks)
 
     def _handoff(
-        self, body: _Body, sighting: Sighting, chain: CallerChain, ending: _End, start: int
+        self, body: WatchedBody, sighting: Sighting, chain: CallerChain, ending: _End, start: int
     ) -> BodyHandoff:
         goid = sighting.goid
         if not sighting.live and sighting.since > body.opened_ns + self._longest_gap:
@@ -368,30 +370,3 @@ class HandoffWatcher:
                 for word in found.words if found is not None else ():
                     ending.readers[word] = seen.state.goid
         return ending
-
-
-def _is_for(sighting: Sighting, body: _Body) -> bool:
-    """Whether *sighting* is of the call that was given *body*: by what is in it, and by when it was seen.
-
-    The time counts, because a later call may by chance be given the very addresses of an earlier one.
-    """
-    handed = body.handed
-    same_channels = (
-        sighting.connection == handed.connection
-        and handed.answers in sighting.words
-        and handed.gone in sighting.words
-        and (not handed.call or handed.call in sighting.homes or not sighting.homes)
-    )
-    if sighting.live:
-        if sighting.time > body.opened_ns or (sighting.until or body.opened_ns) < body.opened_after_ns:
-            return False
-        if handed.call:
-            return same_channels or (handed.call, handed.context) in sighting.contexts
-        # Up to Go 1.22 readLoop has the request only, which may be sent more than once.
-        return same_channels or handed.request in sighting.homes
-    if sighting.time < body.opened_after_ns:
-        return False
-    if same_channels or not handed.call or body.before_watch:
-        return same_channels
-    words = sighting.caller_words
-    return handed.call in sighting.homes and handed.request in words and handed.context in words

@@ -9,27 +9,19 @@ only if it was seen to lead there. Anything else ends the chain. Nothing is read
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice, pairwise
 from typing import NamedTuple
 
 from leaktui.binary.callsites import find_call_sites
 from leaktui.binary.executable import Executable
-from leaktui.binary.pclntab import PcLineTable
-from leaktui.binary.stack_maps import StackMaps
 from leaktui.engines.memory.call_order import CallOrder
+from leaktui.engines.memory.round_trip_code import RoundTripCode
 from leaktui.engines.memory.unwind import Call, Chain, End, Unwinder
-from leaktui.errors import DecodeError
 from leaktui.model.frame import Stack
 
-ROUND_TRIP = "net/http.(*persistConn).roundTrip"
-_GET_CONN = "net/http.(*Transport).getConn"
-_SELECT = "runtime.selectgo"
-_TOP_FRAME = 1  # internal/abi.FuncFlagTopFrame
 _DEPTH = 256
 _ARGUMENTS = 16
 """Above a return address: the home of roundTrip's receiver and argument (cmd/compile/abi-internal.md)."""
@@ -42,8 +34,7 @@ _LOST = 2
 
 _TRIALS = 512
 _SEARCHES = 32
-_HOMES_CACHED = 1 << 10
-_CODES_CACHED = 1 << 15
+_CHAINS_CACHED = 1 << 15
 _EDGES_LIMIT = 1 << 14
 
 
@@ -92,95 +83,43 @@ class _Step(NamedTuple):
     entry: int
 
 
-class _Code(NamedTuple):
-    """The function around a return address: `size` are the bytes of its frame there."""
-
-    entry: int
-    size: int
-    top: bool
-
-
 class StackResidue:
     """Finds roundTrip's frames on stacks of one process, and follows them outwards. Not thread-safe."""
 
     def __init__(self, executable: Executable, bias: int, unwinder: Unwinder) -> None:
         self._executable = executable
-        self._table: PcLineTable = executable.pc_lines
         self._bias = bias
         self._unwinder = unwinder
         self._order = CallOrder(executable)
-        self._codes: dict[int, _Code | None] = {}
+        self._code = RoundTripCode(executable, bias, self._order)
         self._edges: dict[int, set[int]] = {}
         """By function (its entry): return addresses of calls through variables that were seen to call it."""
         self._edge_count = 0
-        self._maps = StackMaps(self._table)
         self._sites: dict[int, tuple[int, ...]] = {}
-        self._live: dict[int, frozenset[int]] = {}
         self._stacks: dict[tuple[int, ...], CallerChain | None] = {}
 
     @property
     def usable(self) -> bool:
         """Whether the program has a roundTrip that we know."""
-        return bool(self._frame_size and self._callers)
-
-    # --- what the program looks like ---
-
-    @cached_property
-    def _round_trip(self) -> int:
-        """Link-time entry address of roundTrip, 0 for none."""
-        function = self._executable.find_function(ROUND_TRIP)
-        return function.entry if function is not None else 0
-
-    @cached_property
-    def _waiting(self) -> int:
-        """Where roundTrip's own select returns to: the pc of a goroutine that waits there; 0 for none."""
-        select = self._executable.find_function(_SELECT)
-        if not self._round_trip or select is None:
-            return 0
-        return max(self._order.calls_of(self._round_trip + 1, select.entry), default=0)
-
-    @cached_property
-    def _frame_size(self) -> int:
-        code = self._code_at(self._waiting + self._bias) if self._waiting else None
-        return code.size if code is not None else 0
-
-    @cached_property
-    def _callers(self) -> dict[tuple[int, int], frozenset[int]]:
-        """Where the functions that call roundTrip are, and where these calls return to."""
-        found: dict[tuple[int, int], frozenset[int]] = {}
-        if self._round_trip:
-            for site in find_call_sites(self._executable, (ROUND_TRIP,)):
-                function = self._executable.function_at(site.pc)
-                if function is not None:
-                    calls = self._order.calls_of(function.entry + 1, self._round_trip)
-                    found[function.entry + self._bias, function.end + self._bias] = frozenset(
-                        pc + self._bias for pc in calls
-                    )
-        return found
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[bytes]:
-        """Matches the upper bytes of addresses in the callers of roundTrip."""
-        highs = {high for start, end in self._callers for high in range(start >> 16, ((end - 1) >> 16) + 1)}
-        return re.compile(b"|".join(re.escape(high.to_bytes(6, "little")) for high in sorted(highs)))
+        return self._code.usable
 
     # --- frames ---
 
     def may_have_fragments(self, data: bytes) -> bool:
         """Whether `iter_fragments` is worth while; quick."""
-        return self._pattern.search(data) is not None
+        return self._code.pattern.search(data) is not None
 
     def iter_fragments(self, data: bytes) -> Iterator[Fragment]:
         """Frames of callers of roundTrip in the bytes of a stack, at most a few."""
         count = 0
-        for match in self._pattern.finditer(data):
+        for match in self._code.pattern.finditer(data):
             high = match.start() - 2
-            low = high - self._frame_size
+            low = high - self._code.frame_size
             if high % 8 or low < 0 or high + 8 + _ARGUMENTS > len(data):
                 continue
             pc, connection, request = struct.unpack_from("<3Q", data, high)
-            returns = next((pcs for (start, end), pcs in self._callers.items() if start < pc < end), None)
-            code = self._code_at(pc) if returns is not None else None
+            returns = self._code.returns_of(pc)
+            code = self._code.code_at(pc) if returns is not None else None
             if (
                 returns is None
                 or code is None
@@ -194,7 +133,7 @@ class StackResidue:
             varp = end - 8  # where the frame pointer is saved (runtime/stkframe.go)
             homes = frozenset(
                 struct.unpack_from("<Q", data, varp + offset)[0]
-                for offset in self._homes(code.entry, pc)
+                for offset in self._code.homes(pc)
                 if varp + offset >= high + 8
             )
             # Were this frame that of a later request, which has not got as far as roundTrip, what is live in it
@@ -221,11 +160,11 @@ class StackResidue:
         *entry* is the function the goroutine began with. None where not even roundTrip's caller can be.
         """
         (found,) = struct.unpack_from("<Q", data, fragment.high)
-        code = self._code_at(found)
+        code = self._code.code_at(found)
         if code is None:
             return None
         bias = self._bias
-        calls = self._order.calls_of(found - bias, self._round_trip)
+        calls = self._order.calls_of(found - bias, self._code.entry - bias)
         if found - bias not in calls and len(calls) != 1:
             return None
         pc = found if found - bias in calls else calls[0] + bias
@@ -241,7 +180,7 @@ class StackResidue:
     def follow_live(self, data: bytes, fragment: Fragment, chain: Chain, start: int) -> CallerChain | None:
         """The calls around *fragment*, which is in progress; *chain* is the stack from *start* of *data* on."""
         (found,) = struct.unpack_from("<Q", data, fragment.high)
-        calls = self._order.calls_of(found - self._bias, self._round_trip)
+        calls = self._order.calls_of(found - self._bias, self._code.entry - self._bias)
         if not calls or (found - self._bias not in calls and len(calls) != 1):
             return None
         steps: list[_Step] = []
@@ -268,13 +207,13 @@ class StackResidue:
             if step.next + 8 > len(data):
                 break
             (found,) = struct.unpack_from("<Q", data, step.next)
-            code = self._code_at(found)
+            code = self._code.code_at(found)
             if code is not None and code.top:
                 if step.entry == entry:
                     steps[-1] = step._replace(next=-1)
                 break
             pc = self._call_before(found, step.entry)
-            code = self._code_at(pc) if pc else None
+            code = self._code.code_at(pc) if pc else None
             if code is None or code.size <= 0:
                 break
             step = _Step(step.next, pc, step.next + 8 + code.size, code.entry)
@@ -305,7 +244,7 @@ class StackResidue:
             budget[0] -= 1
             if budget[0] <= 0:
                 return
-            code = self._code_at(pc)
+            code = self._code.code_at(pc)
             if code is not None and code.size > 0:
                 step = _Step(last.next, pc, last.next + 8 + code.size, code.entry)
                 way = [*steps, *self._walk(data, step, entry)]
@@ -325,29 +264,6 @@ class StackResidue:
             known = self._sites[callee] = tuple(sorted(pc + self._bias for pc in found))
         return (*known, *self._edges.get(callee, ()))
 
-    def _homes(self, entry: int, pc: int) -> frozenset[int]:
-        """Where, counted from varp, a caller of roundTrip has live pointers when it is given a connection.
-
-        None of them counts if it may not have been given one yet at *pc*.
-        """
-        homes = self._live.get(pc)
-        if homes is None:
-            bias, found = self._bias, set[int]()
-            if len(self._live) >= _HOMES_CACHED:
-                self._live.clear()
-            if self._order.is_past(pc - bias, self._get_connection):
-                for after in self._order.calls_of(entry - bias + 1, self._get_connection):
-                    frame = self._maps.at(after)
-                    found.update(frame.locals if frame is not None else ())
-            homes = self._live[pc] = frozenset(found)
-        return homes
-
-    @cached_property
-    def _get_connection(self) -> int:
-        """Link-time entry address of getConn, -1 for none."""
-        function = self._executable.find_function(_GET_CONN)
-        return function.entry if function is not None else -1
-
     def _call_before(self, pc: int, callee: int) -> int:
         """The return address of the call of *callee* that the function at *pc* made last, 0 where that is not sure."""
         bias = self._bias
@@ -364,12 +280,12 @@ class StackResidue:
         pcs = tuple(step.pc for step in steps)
         key = (*pcs, int(whole))
         if key not in self._stacks:
-            if len(self._stacks) >= _CODES_CACHED:
+            if len(self._stacks) >= _CHAINS_CACHED:
                 self._stacks.clear()
             mended = bytearray(data[fragment.low :] if whole else data[fragment.low : steps[-1].next])
             for step in steps:
                 struct.pack_into("<Q", mended, step.offset - fragment.low, step.pc)
-            trace = self._unwinder.unwind(self._waiting + self._bias, bytes(mended), whole=whole)
+            trace = self._unwinder.unwind(self._code.waiting, bytes(mended), whole=whole)
             if trace.end is (End.TOP if whole else End.CUT):
                 stack = tuple(replace(frame, pc=frame.pc - 1) for frame in trace.stack)
                 self._stacks[key] = CallerChain(stack, whole, trace.entry, pcs)
@@ -387,32 +303,6 @@ class StackResidue:
                 if outer.pc not in known and not self._order.target_of(outer.pc - self._bias):
                     known.add(outer.pc)
                     self._edge_count += 1
-
-    # --- code ---
-
-    def _code_at(self, pc: int) -> _Code | None:
-        """The function that a call at *pc* returns to; None where there is none."""
-        try:
-            return self._codes[pc]
-        except KeyError:
-            pass
-        if len(self._codes) >= _CODES_CACHED:
-            self._codes.clear()
-        try:
-            code = self._find_code(pc)
-        except DecodeError:
-            code = None
-        self._codes[pc] = code
-        return code
-
-    def _find_code(self, pc: int) -> _Code | None:
-        address = pc - self._bias
-        index = self._table.index_at(address) if address > 0 else None
-        if index is None:
-            return None
-        info = self._table.info(index)
-        size = self._table.stack_delta(info, address) if info.stack_values else -1
-        return _Code(info.entry + self._bias, size, bool(info.flags & _TOP_FRAME))
 
 
 def _is_pointer(word: int) -> bool:

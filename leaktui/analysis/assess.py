@@ -44,6 +44,7 @@ UNSURE_SECONDS = 25.0
 CLEAN_SECONDS = 30.0
 """Nothing may rise for this long before a target is called clean."""
 
+_NOTES_OF_BODIES = 3
 _UNEXPLAINED_BYTES = 16 << 20
 
 _CONFIDENCE_ORDER = {Confidence.PROVEN: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
@@ -144,6 +145,10 @@ def _suspects(
             notes.append(
                 f"{tally.busy} bodies opened in {tally.attribution.frame.function} are in use and not counted"
             )
+    census = snapshots[-1].bodies
+    if census is not None:
+        # What the last look could not list, or can only tell in sum: bytes of bodies dropped on an HTTP/2 connection.
+        notes += [f"memory: {text}" for text in census.unseen[:_NOTES_OF_BODIES]]
     return findings, notes
 
 

@@ -128,6 +128,16 @@ def test_rows_have_what_memory_and_the_kernel_tell() -> None:
     assert [row.age_seconds for row in rows] == sorted((row.age_seconds for row in rows), reverse=True)
 
 
+def test_what_can_only_be_told_in_sum_is_a_note() -> None:
+    snapshots = seen(12, None)
+    census = snapshots[-1].bodies
+    assert census is not None
+    told = replace(census, unseen=("14 bytes of bodies on fd 9 were dropped unread, without Close.",))
+    snapshots[-1] = replace(snapshots[-1], bodies=told)
+    notes = assess(snapshots, UnknownProgram(), WATCH).notes
+    assert notes == ("memory: 14 bytes of bodies on fd 9 were dropped unread, without Close.",)
+
+
 def test_an_owner_is_inferred_only_where_all_alike_have_the_same() -> None:
     rows = assess(seen(12, True), UnknownProgram(), WATCH).bodies
     inferred = {row.goid for row in rows if row.owner_inferred}

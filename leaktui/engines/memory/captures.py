@@ -69,7 +69,7 @@ class Captures:
         unseen: list[str] = []
         heap = self._find_heap_map(cancel)
         if heap is None:
-            unseen.append("which bodies the garbage collector has freed: the heap's spans were not found")
+            unseen.append("Which bodies the garbage collector has freed is not known: no spans were found.")
         one = self._http1.read(seen, cancel, heap)
         two = self._http2.read(seen, cancel, heap)
         if cancel.is_set():

@@ -25,7 +25,9 @@ def target() -> Iterator[int]:
 def holder(pid: int) -> subprocess.Popen[bytes]:
     """Another process that holds the lock on *pid* until its stdin ends."""
     program = (
-        "import sys\n"
+        "import signal, sys\n"
+        # Under nohup it would be ignored, here as in all children.
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from leaktui.engines.lock import TargetLock\n"
         f"with TargetLock({pid}):\n"
         "    print('held', flush=True)\n"

@@ -188,7 +188,10 @@ def _missing(snapshots: Sequence[Snapshot], watch: Watch) -> list[str]:
 
 def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
     """A sentence when memory grows and the heap profile has had no chance to say why."""
-    if len(heap_observations(snapshots)) >= 4 or len(census_observations(snapshots)) >= 4:
+    # Without a heap profile the census is compared; with one, only the profile can name a line.
+    profiled = snapshots[-1].heap is not None
+    observed = heap_observations(snapshots) if profiled else census_observations(snapshots)
+    if len(observed) >= 4:
         return None
     points = [
         (time, float(stat.rss_bytes))

@@ -61,3 +61,19 @@ def test_without_the_number_of_collections_nothing_is_compared() -> None:
 
 def test_too_few_collections_are_not_enough() -> None:
     assert find_census_suspects(seen(lambda second: second * 9 * MB, lambda second: second // 10)) == []
+
+
+def test_a_census_does_not_clear_what_the_profile_could_not_compare_yet() -> None:
+    snapshots = [
+        replace(
+            item,
+            heap_census=census(10 * MB, second),
+            heap_census_time=float(second),
+        )
+        for second, item in enumerate(
+            history(40, lambda second: (), rss=lambda second: (50 + 4 * second) << 20)
+        )
+    ]
+    result = assess(snapshots, UnknownProgram(), Watch(elapsed_seconds=40, deadline_seconds=60))
+    assert result.verdict is Verdict.UNDECIDED
+    assert any("resident memory grows" in text for text in result.missing)

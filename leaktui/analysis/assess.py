@@ -30,10 +30,12 @@ from leaktui.analysis.series import captures
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import SourceState
 from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
+from leaktui.model.heap_census import HeapCensus
 from leaktui.model.process import FdKind
+from leaktui.model.profile import HeapProfile
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.trace import TraceSummary
-from leaktui.text import format_count, format_rate
+from leaktui.text import format_bytes, format_count, format_rate
 
 LEAST_SECONDS = 8.0
 """Before this much watching no verdict is settled."""
@@ -45,7 +47,8 @@ CLEAN_SECONDS = 30.0
 """Nothing may rise for this long before a target is called clean."""
 
 _NOTES_OF_BODIES = 3
-_UNEXPLAINED_BYTES = 16 << 20
+_LEAST_GAIN_BYTES = 1 << 20
+_UNEXPLAINED_BYTES = 8 << 20
 
 _CONFIDENCE_ORDER = {Confidence.PROVEN: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
 _KIND_ORDER = {LeakKind.HTTP_BODY: 0, LeakKind.GOROUTINE: 1, LeakKind.FD: 2, LeakKind.HEAP: 3}
@@ -192,7 +195,7 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
     profiled = snapshots[-1].heap is not None
     observed = heap_observations(snapshots) if profiled else census_observations(snapshots)
     if len(observed) >= 4:
-        return None
+        return _growing_heap(observed)
     points = [
         (time, float(stat.rss_bytes))
         for time, stat in captures(snapshots, lambda s: s.process, lambda s: s.process_time)
@@ -204,6 +207,27 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
         f"resident memory grows ({format_rate(slope.per_minute, as_bytes=True)}) but too few GCs finished to compare"
         " the live heap: watch longer with --seconds, or let leaktui force a GC with --allow pause"
     )
+
+
+def _growing_heap(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) -> str | None:
+    """A sentence when the newest look at the live heap is the largest, and well above that of half-way before.
+
+    Where a GC comes only when the heap has doubled, so few looks differ that no trend can be proved of them.
+    """
+    totals = [_live_bytes(part) for _, part in observed]
+    halfway = totals[len(totals) // 2]
+    if totals[-1] < max(totals) or totals[-1] - halfway < max(_LEAST_GAIN_BYTES, 0.1 * halfway):
+        return None
+    return (
+        f"the live heap grew from {format_bytes(totals[0])} to {format_bytes(totals[-1])} over {len(totals)} GCs,"
+        " too few to say whether it goes on: watch longer with --seconds"
+    )
+
+
+def _live_bytes(part: HeapProfile | HeapCensus) -> int:
+    if isinstance(part, HeapCensus):
+        return part.live_bytes
+    return sum(site.inuse_bytes for site in part.sites)
 
 
 def _verdict(suspects: Sequence[Finding], missing: Sequence[str], watch: Watch) -> Verdict:

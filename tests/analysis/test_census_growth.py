@@ -77,3 +77,15 @@ def test_a_census_does_not_clear_what_the_profile_could_not_compare_yet() -> Non
     result = assess(snapshots, UnknownProgram(), Watch(elapsed_seconds=40, deadline_seconds=60))
     assert result.verdict is Verdict.UNDECIDED
     assert any("resident memory grows" in text for text in result.missing)
+
+
+def test_a_heap_at_its_height_is_not_called_clean() -> None:
+    # It doubles before each GC, so no trend is proved; but it is not level either.
+    sizes = (4, 4, 5, 8)
+    snapshots = seen(lambda second: sizes[second // 6] * MB, lambda second: second // 6)
+    watch = Watch(elapsed_seconds=40, deadline_seconds=60)
+    grown = assess(snapshots, UnknownProgram(), watch)
+    assert grown.verdict is not Verdict.CLEAN
+    assert any("too few to say" in text for text in grown.missing) or grown.suspects
+    level = seen(lambda second: 4 * MB, lambda second: second // 6)
+    assert assess(level, UnknownProgram(), watch).verdict is Verdict.CLEAN

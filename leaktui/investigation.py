@@ -251,7 +251,7 @@ class Investigation:
             return
         if (
             snapshot.bodies is not None
-            and snapshot.bodies.unattended
+            and snapshot.bodies.counts.unattended
             and not self._is_sure(LeakKind.HTTP_BODY)
             and not self.session.is_under_way(Want.HANDOFFS)
             and now - self._watched_handoffs > _HANDOFF_SECONDS + self._handoff_rest

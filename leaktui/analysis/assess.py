@@ -171,11 +171,17 @@ def _missing(snapshots: Sequence[Snapshot], watch: Watch) -> list[str]:
     """What could not be seen, a sentence each."""
     latest = snapshots[-1]
     missing = []
+    # What another source sees as well is not missing.
+    relied_on = {"proc"}
+    if latest.groups is not None:
+        relied_on.add(latest.groups_from)
+    if latest.heap is not None:
+        relied_on.add(latest.heap_from)
     for source in latest.sources:
-        # What another source sees as well is not missing.
-        broken = source.state is SourceState.FAILED and source.name in (latest.groups_from, latest.heap_from)
-        blind = latest.groups is None and source.state in (SourceState.UNAVAILABLE, SourceState.FAILED)
-        if broken or blind or (source.name == "proc" and source.state is not SourceState.USED):
+        failed = source.state is SourceState.FAILED
+        unavailable = source.state is SourceState.UNAVAILABLE
+        blind = latest.groups is None or source.name == "proc"
+        if (failed and source.name in relied_on) or (blind and (failed or unavailable)):
             missing.append(f"{source.name}: {source.detail}")
     if latest.groups is None and latest.goroutines is None and not watch.probing:
         missing.append("goroutines and bodies could not be seen")

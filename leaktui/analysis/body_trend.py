@@ -21,7 +21,7 @@ LEAST_GAIN = 3
 
 @dataclass(frozen=True, slots=True)
 class BodyTrend:
-    """Unattended bodies over time, as `source` counts them; `seen_by` listed goroutines one by one.
+    """Unattended bodies over time, as `source` counts them; `dumped_by` listed goroutines one by one.
 
     `orphaned` of them nobody can close any more (0 also where that cannot be seen). `also_counted` is what
     another source counts now.
@@ -46,9 +46,9 @@ def body_trend(snapshots: Sequence[Snapshot]) -> BodyTrend | None:
     also: tuple[tuple[str, int], ...] = ()
     censuses = censuses_of(snapshots)
     if censuses:
-        source, orphaned = "memory", censuses[-1][1].orphaned
-        points = [(time, float(census.unattended)) for time, census in censuses]
-        open_now = len(censuses[-1][1].bodies)
+        now = censuses[-1][1].counts
+        source, orphaned, open_now = "memory", now.orphaned, now.open
+        points = [(time, float(census.counts.unattended)) for time, census in censuses]
         also = tuple((look.source, count_bodies(look.groups).unattended) for look in latest.also)
         if latest.groups is not None and latest.groups_from != source:
             also = ((latest.groups_from, count_bodies(latest.groups).unattended), *also)

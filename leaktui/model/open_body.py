@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaktui.model.body import BodyState
 
@@ -43,8 +43,17 @@ class OpenBody:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyCounts:
+    """How many bodies were open: of these nobody read `unattended`, and nobody can close `orphaned` any more."""
+
+    open: int
+    unattended: int
+    orphaned: int
+
+
+@dataclass(frozen=True, slots=True)
 class BodyCensus:
-    """All open bodies at one moment.
+    """All open bodies at one moment; of an old one only their `counts` are kept.
 
     `idle_connections` wait to be used again; `awaiting` requests have no response yet. `torn` counts
     those that would not hold still; `unseen` says, a sentence each, what this census cannot see.
@@ -57,13 +66,17 @@ class BodyCensus:
     awaiting: int = 0
     torn: int = 0
     unseen: tuple[str, ...] = ()
+    kept_counts: BodyCounts | None = None
 
     @property
-    def unattended(self) -> int:
-        """Bodies that nobody is reading at the moment."""
-        return sum(body.state is not BodyState.BEING_READ for body in self.bodies)
+    def counts(self) -> BodyCounts:
+        """Counted now, or when the bodies were dropped."""
+        return self.kept_counts or BodyCounts(
+            open=len(self.bodies),
+            unattended=sum(body.state is not BodyState.BEING_READ for body in self.bodies),
+            orphaned=sum(body.orphaned is True for body in self.bodies),
+        )
 
-    @property
-    def orphaned(self) -> int:
-        """Bodies that nobody can close any more."""
-        return sum(body.orphaned is True for body in self.bodies)
+    def without_bodies(self) -> BodyCensus:
+        """Its counts alone."""
+        return replace(self, bodies=(), kept_counts=self.counts)

@@ -167,11 +167,9 @@ class Session:
 
     def _assign(self) -> None:
         """Tell each engine's lane what to ask for, and how often."""
-        with self._lock:
-            plans = {name: self._plan(name) for name in self._regular_lanes}
-            lanes = dict(self._regular_lanes)
-        for name, lane in lanes.items():
-            lane.set_cadence(plans[name])
+        with self._lock:  # throughout: an older plan must not come after a newer one
+            for name, lane in self._regular_lanes.items():
+                lane.set_cadence(self._plan(name))
 
     def _plan(self, name: str) -> dict[Want, float]:
         capability = self._capabilities[name]

@@ -2,7 +2,7 @@
 
 Law: memory is bounded whatever the target's size and however long one watches. Series keep every point
 up to a capacity, then thin by halves from the old end; big parts (dumps, heap profiles) are kept for
-the first and the newest few snapshots only.
+the first and the newest few snapshots only, response bodies one by one for the newest.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class History:
         with self._lock:
             previous = self._snapshots[-1] if self._snapshots else None
             self._snapshots.append(snapshot)
+            self._drop_bodies(snapshot)
             for metric, point in _points(snapshot, previous):
                 series = self._series[metric]
                 series.append(point)
@@ -56,6 +57,15 @@ class History:
                     half = self._capacity // 2
                     self._series[metric] = series[:half:2] + series[half:]
             self._thin()
+
+    def _drop_bodies(self, newest: Snapshot) -> None:
+        """Leave the bodies one by one to the newest snapshot that has seen them; of the others, their number."""
+        for index in range(len(self._snapshots) - 2, -1, -1):
+            older = self._snapshots[index]
+            if older.bodies is None or older.bodies.kept_counts is not None:
+                return
+            if older.bodies is not newest.bodies:
+                self._snapshots[index] = replace(older, bodies=older.bodies.without_bodies())
 
     def _thin(self) -> None:
         snapshots = self._snapshots
@@ -107,7 +117,7 @@ def _points(snapshot: Snapshot, previous: Snapshot | None) -> list[tuple[Metric,
             open_bodies = count_open_bodies(snapshot.groups)
             points.append((Metric.OPEN_BODIES, Point(snapshot.groups_time, open_bodies)))
     if snapshot.bodies is not None and (previous is None or snapshot.bodies is not previous.bodies):
-        points.append((Metric.OPEN_BODIES, Point(snapshot.bodies_time, snapshot.bodies.unattended)))
+        points.append((Metric.OPEN_BODIES, Point(snapshot.bodies_time, snapshot.bodies.counts.unattended)))
     if snapshot.heap is not None and (previous is None or snapshot.heap is not previous.heap):
         live = sum(site.inuse_bytes for site in snapshot.heap.sites)
         points.append((Metric.LIVE_HEAP, Point(snapshot.heap_time, live)))

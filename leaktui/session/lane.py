@@ -53,12 +53,15 @@ class Lane:
         self._thread.start()
 
     def set_cadence(self, cadence: Mapping[Want, float]) -> None:
-        """From now on ask for these, at these paces; what is new is asked for at once."""
+        """From now on ask for these, at these paces; what is new, or wanted more often, is asked for at once."""
         with self._paces:
             if cadence == self._cadence:
                 return
-            self._cadence = dict(cadence)
-            self._due = {want: self._due.get(want, 0.0) for want in cadence}
+            before, self._cadence = self._cadence, dict(cadence)
+            self._due = {
+                want: self._due.get(want, 0.0) if pace >= before.get(want, 0.0) else 0.0
+                for want, pace in cadence.items()
+            }
         self._wake.set()
 
     def order(self, request: Request) -> None:

@@ -29,6 +29,7 @@ from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
 from leaktui.session import Session, SessionEvent, SnapshotTaken, TargetExited
+from leaktui.session.lane import Lane
 
 STAT = ProcessStat(1, 1, 1, 0.0, 1, 1)
 
@@ -290,3 +291,13 @@ def test_answers_are_kept_by_what_was_asked(events: list[SessionEvent]) -> None:
     wait_for(lambda: len(memory.requests) == 23 and watched.snapshot.holders[-1].subject == 29)
     watched.close()
     assert len(watched.snapshot.holders) == 8
+
+
+def test_what_is_wanted_more_often_is_asked_for_at_once(events: list[SessionEvent]) -> None:
+    engine = Scripted("pprof", {Want.GROUPS: lambda: GroupsSeen(())})
+    lane = Lane(engine, {Want.GROUPS: 60.0}, lambda *_: None, lambda *_: None)
+    lane.start()
+    wait_for(lambda: len(engine.requests) == 1)
+    lane.set_cadence({Want.GROUPS: 0.01})
+    wait_for(lambda: len(engine.requests) > 3)
+    lane.stop()

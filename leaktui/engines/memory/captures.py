@@ -138,11 +138,8 @@ class Captures:
 
     def holders(self, subject: int, cancel: threading.Event) -> Iterator[Fact]:
         """What holds the object at *subject*, level by level."""
-        try:
-            for step in HolderFinder(self._attachment).search(subject, cancel):
-                yield step if isinstance(step, SearchProgress) else HoldersSeen(step)
-        except DecodeError as error:
-            yield Refused(Want.HOLDERS, str(error.args[0]), error.remedy)
+        for step in HolderFinder(self._attachment).search(subject, cancel):
+            yield step if isinstance(step, SearchProgress) else HoldersSeen(step)
 
     def detail(self, goid: int, cancel: threading.Event) -> Iterator[Fact]:
         """One goroutine looked at closely: nothing when it has gone."""

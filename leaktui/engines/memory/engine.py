@@ -1,8 +1,9 @@
 """The `memory` engine: goroutines, bodies and heap from `/proc/PID/mem`, stripped or not, no pprof, no pause.
 
 Law: the process is only read. What the self-checks of `probe` do not confirm is not offered; a process that
-got another program (exec) or another pid's owner is gone. Quick looks share one thread's readers, and each sort
-of long look has its own.
+got another program (exec) or another pid's owner is gone. Goroutines are what the engine stands on: where they
+cannot be read it has failed; anything else that cannot is Refused with the reason, and the rest goes on. Quick
+looks share one thread's readers, and each sort of long look has its own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from leaktui.engines.memory.attachment import Attachment, attach
 from leaktui.engines.memory.goroutines import Seen, Tally
 from leaktui.engines.memory.grouping import group_seen
 from leaktui.engines.proc_stat import read_live_stat
-from leaktui.engines.protocol import Fact, GoroutinesSeen, GroupsSeen, Request, Want
-from leaktui.errors import EngineUnavailable, LeaktuiError
+from leaktui.engines.protocol import Fact, GoroutinesSeen, GroupsSeen, Refused, Request, Want
+from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError
 from leaktui.model.capability import Capability, Impact
 from leaktui.model.target import Target
 
@@ -73,7 +74,7 @@ class MemoryEngine:
     def capture(self, request: Request, cancel: threading.Event) -> Iterator[Fact]:
         """Yield the facts that answer *request*.
 
-        Raises TargetGone, TargetForbidden, EngineUnavailable, DecodeError.
+        Raises TargetGone, TargetForbidden; EngineUnavailable and DecodeError where goroutines cannot be read.
         """
         if self._pid is None or not request.wants & {*_QUICK, *_LONG}:
             return
@@ -87,12 +88,12 @@ class MemoryEngine:
             for want in _QUICK:
                 if want in request.wants and not self._ends(cancel):
                     with self._quick:
-                        facts = list(self._quick_facts(want, attachment, cancel))
+                        facts = list(_refusing(want, self._quick_facts(want, attachment, cancel)))
                     yield from facts
             for want in _LONG:
                 if want in request.wants:
                     with self._locks[want]:
-                        yield from self._long_facts(want, attachment, request, cancel)
+                        yield from _refusing(want, self._long_facts(want, attachment, request, cancel))
         finally:
             with self._lock:
                 self._cancels.discard(cancel)
@@ -189,3 +190,14 @@ class MemoryEngine:
 
     def _unusable(self, reason: str, remedy: str) -> Capability:
         return Capability(self.name, usable=False, impact=Impact.NONE, reason=reason, remedy=remedy)
+
+
+def _refusing(want: Want, facts: Iterator[Fact]) -> Iterator[Fact]:
+    """*facts*, and Refused in the place of an error that concerns *want* alone."""
+    if want in (Want.GROUPS, Want.GOROUTINES):
+        yield from facts
+        return
+    try:
+        yield from facts
+    except (DecodeError, EngineUnavailable) as error:
+        yield Refused(want, str(error.args[0]), error.remedy)

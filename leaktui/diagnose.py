@@ -63,6 +63,7 @@ def diagnose(
         load_program=load_program,
         allow_pauses=allow_pauses,
         dumps=False,
+        probes=True,
         deadline_seconds=seconds,
     )
     investigation.start()

@@ -7,18 +7,20 @@ what has impact none or light.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.census_growth import growing_samples
 from leaktui.analysis.program import Program, UnknownProgram
-from leaktui.engines.protocol import Engine, Want
+from leaktui.engines.protocol import LEDGERS, Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import SourceState
 from leaktui.model.finding import Confidence, Diagnosis, LeakKind, Verdict
+from leaktui.model.ledger import LedgerKind
 from leaktui.model.target import Target
 from leaktui.session import CADENCE, ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
 from leaktui.text import printable
@@ -54,7 +56,8 @@ class Investigation:
 
     *load_program* is called once, in the analysis thread, and may take its time (it reads the executable).
     With *dumps*, full goroutine dumps are taken now and then (each stops the target for milliseconds);
-    without, only when nothing gentler can tell who started what piles up.
+    without, only when nothing gentler can tell who started what piles up. With *probes*, they are armed as soon
+    as there is something for them to tell; without, only by `arm`.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Investigation:
         allow_pauses: bool = False,
         automatic: bool = True,
         dumps: bool = True,
+        probes: bool = False,
         deadline_seconds: float = 60.0,
     ) -> None:
         self.target = target
@@ -91,6 +95,8 @@ class Investigation:
         self._searched = 0.0
         self._asked_holders_of: set[int] = set()
         self._failure = ""
+        self._probes = probes
+        self._armed_once: set[LedgerKind] = set()
         self._dumps = dumps
         self.session = Session(
             target, engines, self._on_event, cadence=CADENCE, allow_pauses=allow_pauses, dumps=dumps
@@ -134,6 +140,8 @@ class Investigation:
         snapshot = self.session.snapshot
         if snapshot.groups is not None or snapshot.heap is not None or snapshot.goroutines is not None:
             return False
+        if snapshot.ledgers:
+            return False
         if self.session.probing:
             return False
         able = {item.engine for item in self.session.capabilities if Want.GROUPS.value in item.gives}
@@ -152,6 +160,23 @@ class Investigation:
         self._traces_ordered += 1
         self._was_tracing = True
         return self.session.order({Want.TRACE}, trace_seconds=seconds)
+
+    def offers_probes(self, kind: LedgerKind) -> bool:
+        """Whether the books of *kind* can be kept here."""
+        return self.session.offers(LEDGERS[kind])
+
+    def armed(self, kind: LedgerKind) -> bool:
+        """Whether the probes for *kind* are in, or about to be."""
+        return self.session.is_under_way(LEDGERS[kind])
+
+    def arm(self, kinds: Iterable[LedgerKind]) -> bool:
+        """Have the books of *kinds* kept until `disarm` or the end; False when none of them can be (or all are)."""
+        wanted = {LEDGERS[kind] for kind in kinds if self.offers_probes(kind) and not self.armed(kind)}
+        return bool(wanted) and self.session.order(wanted, trace_seconds=math.inf)
+
+    def disarm(self, kinds: Iterable[LedgerKind] = tuple(LedgerKind)) -> None:
+        """Take the probes for *kinds* out of the target; the books stay readable."""
+        self.session.cancel(LEDGERS[kind] for kind in kinds)
 
     # -- analysis ------------------------------------------------------------------------------
 
@@ -208,6 +233,7 @@ class Investigation:
         """Order the next light look that may settle what is open."""
         now = time.monotonic()
         self._order_memory_searches(now)
+        self._order_probes()
         if (
             self.tracing
             or self.session.exited is not None
@@ -243,6 +269,22 @@ class Investigation:
         if any(item.confidence is not Confidence.POSSIBLE for item in self._assessment.suspects):
             return True
         return self.elapsed_seconds < min(_MEMORY_ALONE_SECONDS, self.deadline_seconds / 3)
+
+    def _order_probes(self) -> None:
+        """Arm what can tell more than is known: each kind at most once, and only when there is something to tell."""
+        if not self._probes or self.session.exited is not None:
+            return
+        suspects = self._assessment.suspects
+        wanted = {LedgerKind.BODIES}  # bodies may be leaked where nothing else sees any
+        if any(row.slope is not None and row.slope.rising for row in self._assessment.fds):
+            wanted.add(LedgerKind.FDS)
+        if any(item.kind is LeakKind.FD and item.confidence is not Confidence.PROVEN for item in suspects):
+            wanted.add(LedgerKind.FDS)
+        if any(item.kind is LeakKind.HEAP and item.location is None for item in suspects):
+            wanted.add(LedgerKind.ALLOCATIONS)
+        for kind in wanted - self._armed_once:
+            if self.arm({kind}):
+                self._armed_once.add(kind)
 
     def _order_memory_searches(self, now: float) -> None:
         """Order the long looks at memory: they cost the target nothing, only ourselves."""

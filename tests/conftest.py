@@ -1,6 +1,6 @@
 """Fixtures and options every test may use, and the closing word on what could not be tested here.
 
-LEAKTUI_REQUIRE=go,tmux,root turns a skip for want of one of these into a failure.
+LEAKTUI_REQUIRE=go,tmux,root,probes turns a skip for want of one of these into a failure.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,10 +23,24 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "tmux": lambda: None if shutil.which("tmux") else "no tmux",
     "dlv": lambda: None if shutil.which("dlv") else "no dlv",
     "root": lambda: None if os.geteuid() == 0 else "not root",
+    "probes": lambda: _refused_probes(),
 }
 """What a mark of that name needs: the reason it is missing here, or None."""
 
 _missing: dict[str, int] = {}
+
+
+@cache
+def _refused_probes() -> str | None:
+    """Why the kernel lets us arm no probes, None when it does."""
+    from leaktui.engines.probes.kernel.permission import check
+    from leaktui.errors import EngineUnavailable
+
+    try:
+        check()
+    except EngineUnavailable as error:
+        return str(error)
+    return None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ Law: the answer is taken from a real command line on a real process; it is `righ
 suspect names the marked kind, function and line (and, for goroutines, who created them). `wrong` is a
 likely or proven suspect elsewhere, or a healthy program accused; everything careful is `undecided`.
 
-By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url | --no-pprof] [--toolchain 1.24] [program …]`.
+By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url | --no-pprof] [--without probes] [--toolchain 1.24] [program …]`.
 """
 
 from __future__ import annotations
@@ -86,10 +86,13 @@ def diagnose(
     seconds: float,
     by_url: bool = False,
     pprof: bool = True,
+    without: str = "",
 ) -> Outcome:
     """Start *program*, ask the command line (with its URL only, where *by_url*), judge."""
     with run_target(binary, peer, pprof=pprof) as target:
         name = ["--url", str(target.pprof_url)] if by_url else ["--pid", str(target.pid)]
+        if without:
+            name += ["--without", without]
         done = subprocess.run(
             [
                 sys.executable,
@@ -139,9 +142,13 @@ def run_matrix(
     seconds: float = 40.0,
     by_url: bool = False,
     pprof: bool = True,
+    without: str = "",
     at_once: int = AT_ONCE,
 ) -> list[Outcome]:
-    """Diagnose *programs*, several at a time, with one peer; without *pprof* they do not even link it."""
+    """Diagnose *programs*, several at a time, with one peer; without *pprof* they do not even link it.
+
+    *without* are the sources leaktui is told to leave alone, separated by commas.
+    """
     binaries = build_programs(programs, toolchain, stripped=stripped, tags="" if pprof else "nopprof")
     peer = start_peer(toolchain)
     try:
@@ -149,7 +156,7 @@ def run_matrix(
             return list(
                 pool.map(
                     lambda program: diagnose(
-                        program, binaries[program], toolchain, stripped, peer, seconds, by_url, pprof
+                        program, binaries[program], toolchain, stripped, peer, seconds, by_url, pprof, without
                     ),
                     programs,
                 )
@@ -185,6 +192,7 @@ def main() -> int:
     parser.add_argument(
         "--no-pprof", action="store_true", help="build and run the programs without net/http/pprof"
     )
+    parser.add_argument("--without", default="", help="sources leaktui is to leave alone")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="programs watched at the same time")
     parser.add_argument("--json", action="store_true", help="print the diagnoses too")
     arguments = parser.parse_args()
@@ -198,6 +206,7 @@ def main() -> int:
             stripped=arguments.stripped,
             seconds=arguments.seconds,
             by_url=arguments.by_url,
+            without=arguments.without,
             pprof=not arguments.no_pprof,
             at_once=arguments.at_once,
         )

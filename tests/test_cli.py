@@ -111,8 +111,8 @@ def test_a_process_of_another_user(target_factory: TargetFactory) -> None:
 @pytest.mark.go
 def test_no_pprof_and_no_memory_says_what_would_help(target_factory: TargetFactory) -> None:
     with target_factory("earlyreturn", pprof=False) as target:
-        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory").sentence
-        examined = run("doctor", "--pid", str(target.pid), "--without", "memory")
+        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory,probes").sentence
+        examined = run("doctor", "--pid", str(target.pid), "--without", "memory,probes")
     assert "--url" in sentence or "net/http/pprof" in sentence
     assert examined.status == 2
     assert re.search(r"^proc +works", examined.out, re.M)
@@ -122,12 +122,12 @@ def test_no_pprof_and_no_memory_says_what_would_help(target_factory: TargetFacto
 @pytest.mark.go
 def test_a_program_without_pprof_linked(target_factory: TargetFactory) -> None:
     with target_factory("earlyreturn", tags="nopprof", pprof=False) as target:
-        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory").sentence
+        sentence = run("diagnose", "--pid", str(target.pid), "--without", "memory,probes").sentence
     assert "does not link net/http/pprof" in sentence and 'import _ "net/http/pprof"' in sentence
 
 
 def test_only_what_can_be_left_out_can_be_left_out() -> None:
-    assert "memory and pprof" in run("diagnose", "--pid", "1", "--without", "proc").sentence
+    assert "memory, probes and pprof" in run("diagnose", "--pid", "1", "--without", "proc").sentence
 
 
 @pytest.mark.go

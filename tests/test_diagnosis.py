@@ -1,8 +1,8 @@
 """The main job: `leaktui diagnose` names the marked line of every program, and accuses no healthy one.
 
-By default one Go release, stripped, with pprof and (most of them) without; with --go-matrix every release
-found, stripped and not, and stripped without pprof. The answers
-are printed as a table whatever they are.
+By default one Go release, stripped: with pprof and no probes, as for an ordinary user; without pprof, from memory
+and probes, as for root; some from memory alone. With --go-matrix every release found, symbols too, and all of it. The
+answers are printed as a table whatever they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import demand
 from tests.diagnosis_matrix import Outcome, format_table, run_matrix
 from tests.go_expected import healthy_programs, leaking_programs
 from tests.go_toolchain import Toolchain, find_toolchains
@@ -23,14 +24,31 @@ pytestmark = pytest.mark.go
 
 ALL = (*leaking_programs(), *healthy_programs())
 
-# Without pprof there is no execution trace to show who opens a descriptor, and a program that never asks for a
-# heap profile keeps none: the kind is known then, not the line. README, "What each source sees".
+# Without pprof there is no execution trace to show who opens a descriptor, and without probes no books; a program that
+# never asks for a heap profile keeps none: the kind is known then, not the line. README, "What each source sees".
 WITHOUT_TRACE = frozenset(("connleak", "diropen", "filenogc", "filenotclosed", "listenerleak", "pipeleak"))
 WITHOUT_PROFILE = frozenset(("cachegrowth", "listgrowth", "sliceappend", "subslice", "timers"))
 WITHOUT_HANDOFF = frozenset(("http2large",))
 CAREFUL = WITHOUT_TRACE | WITHOUT_PROFILE | WITHOUT_HANDOFF
 
-FEW_HEALTHY = ("keepalive", "sse", "workers")
+FEW = (
+    "clienttimeout",
+    "deferloop",
+    "earlyreturn",
+    "gzippart",
+    "methodvalue",
+    "readclosercaller",
+    "roundtripper",
+    "storedinmap",
+    "tlshttp1",
+    "sendaftertimeout",
+    "subscriber",
+    "waitgroup",
+    "keepalive",
+    "sse",
+    "workers",
+)
+"""What memory alone is asked about in a quick run."""
 
 
 class Variant(NamedTuple):
@@ -39,16 +57,21 @@ class Variant(NamedTuple):
     toolchain: Toolchain
     stripped: bool
     pprof: bool
+    probes: bool
     programs: tuple[str, ...] = ALL
 
     def __str__(self) -> str:
         symbols = "stripped" if self.stripped else "symbols"
-        return f"{self.toolchain}-{symbols}{'' if self.pprof else '-no-pprof'}"
+        return (
+            f"{self.toolchain}-{symbols}{'' if self.pprof else '-no-pprof'}{'-probes' if self.probes else ''}"
+        )
 
 
 @functools.cache
 def outcomes(variant: Variant) -> dict[str, Outcome]:
     """Every program's answer, watched once for all the tests that ask."""
+    if variant.probes:
+        demand("probes")
     found = ask(variant, variant.programs)
     # An answer that a starved machine spoiled gets a second chance, alone; a wrong line does not.
     spoiled = ("undecided", "kind only", "failed")
@@ -60,24 +83,36 @@ def outcomes(variant: Variant) -> dict[str, Outcome]:
 
 
 def ask(variant: Variant, programs: Sequence[str]) -> list[Outcome]:
-    return run_matrix(programs, variant.toolchain, stripped=variant.stripped, pprof=variant.pprof)
+    return run_matrix(
+        programs,
+        variant.toolchain,
+        stripped=variant.stripped,
+        pprof=variant.pprof,
+        without="" if variant.probes else "probes",
+    )
 
 
 def is_careful(variant: Variant, program: str) -> bool:
     """Whether less than the line is an honest answer."""
-    return not variant.pprof and program in CAREFUL
+    if variant.pprof:
+        return False
+    return program in (WITHOUT_PROFILE if variant.probes else CAREFUL)
 
 
 def variants(config: pytest.Config) -> list[Variant]:
     toolchains = find_toolchains()
     if config.getoption("--go-matrix"):
-        ways = ((True, True), (False, True), (True, False))
+        ways = ((True, True, False), (False, True, True), (True, False, False), (True, False, True))
         return [Variant(toolchain, *way) for toolchain in toolchains for way in ways]
-    quick = (*(name for name in leaking_programs() if name not in CAREFUL), *FEW_HEALTHY)
+    quick = tuple(name for name in ALL if name not in WITHOUT_PROFILE)
     return [
         variant
         for toolchain in toolchains[:1]
-        for variant in (Variant(toolchain, True, True), Variant(toolchain, True, False, quick))
+        for variant in (
+            Variant(toolchain, True, True, False),
+            Variant(toolchain, True, False, True, quick),
+            Variant(toolchain, True, False, False, tuple(name for name in FEW if name in ALL)),
+        )
     ]
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from leaktui.analysis.body_rows import list_body_rows
 from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
-from leaktui.analysis.census_growth import census_observations, find_census_suspects
+from leaktui.analysis.census_growth import census_observations, find_census_suspects, locate_by_books
 from leaktui.analysis.connections import find_connection_suspects
-from leaktui.analysis.fd_openers import tally_openers
+from leaktui.analysis.fd_openers import tally_booked, tally_openers
 from leaktui.analysis.fds import list_fds, rising_fds
 from leaktui.analysis.goroutines import list_groups, rising_groups
 from leaktui.analysis.growth import rises
 from leaktui.analysis.heap import heap_observations, list_sites, rising_sites
+from leaktui.analysis.ledger_accounts import balance
 from leaktui.analysis.other_suspects import (
     belongs_to_client,
     fd_suspects,
@@ -27,10 +28,11 @@ from leaktui.analysis.other_suspects import (
 )
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
-from leaktui.model.assessment import Assessment
+from leaktui.model.assessment import Assessment, LedgerRow
 from leaktui.model.capability import SourceState
 from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
 from leaktui.model.heap_census import HeapCensus
+from leaktui.model.ledger import LedgerKind
 from leaktui.model.process import FdKind
 from leaktui.model.profile import HeapProfile
 from leaktui.model.snapshot import Snapshot
@@ -93,6 +95,7 @@ def assess(
         groups=list_groups(snapshots, program, baseline),
         sites=list_sites(snapshots, program, baseline),
         fds=list_fds(snapshots),
+        ledger=_ledger_rows(latest, program, bodies),
         notes=tuple(notes),
         missing=tuple(missing),
         settled=_settled(suspects, verdict, watch, traces),
@@ -110,7 +113,8 @@ def _suspects(
     body_findings = list(bodies.findings)
     blamed = {frame.function for finding in body_findings for frame in finding.stack[:1]}
     body_growth = sum(finding.growth_per_minute or 0.0 for finding in body_findings)
-    openers = tally_openers(traces, program)
+    booked = tally_booked(snapshots[-1], program)
+    openers = booked if any(item.left_open for item in booked) else tally_openers(traces, program)
     fds = find_connection_suspects(snapshots, traces, program)
     piling = sum(finding.growth_per_minute or 0.0 for finding in fds)
     for rising in rising_fds(snapshots):
@@ -132,7 +136,7 @@ def _suspects(
     heap_findings = heap_suspects(heap, snapshots[-1].heap_from)
     if snapshots[-1].heap is None and not (body_findings or goroutines or fds):
         # Sizes and types do not say whose they are: where something else leaks, the bytes are taken for its.
-        heap_findings = find_census_suspects(snapshots)
+        heap_findings = locate_by_books(find_census_suspects(snapshots), snapshots[-1], program)
     findings = body_findings + goroutines + fds + heap_findings
     findings.sort(
         key=lambda item: (
@@ -153,6 +157,15 @@ def _suspects(
         # What the last look could not list, or can only tell in sum: bytes of bodies dropped on an HTTP/2 connection.
         notes += [f"memory: {text}" for text in census.unseen[:_NOTES_OF_BODIES]]
     return findings, notes
+
+
+def _ledger_rows(snapshot: Snapshot, program: Program, bodies: BodySuspects) -> tuple[LedgerRow, ...]:
+    """What probes booked, by owner: bodies, descriptors, allocations."""
+    rows = []
+    for ledger in snapshot.ledgers:
+        booked = bodies.accounts if ledger.kind is LedgerKind.BODIES else balance(ledger, snapshot, program)
+        rows += [account.row(ledger.time) for account in booked]
+    return tuple(rows)
 
 
 def _accepted_or_dialled(snapshots: Sequence[Snapshot]) -> str:

@@ -52,15 +52,17 @@ class Shares:
         self._left: Counter[_ChainKey] = Counter()
         self._leaking_callers: dict[_ChainKey, set[tuple[str, int]]] = {}
 
-    def add(self, chain: Sequence[Frame], left_open: bool) -> None:
-        """Count one opening through *chain* (innermost user frame first)."""
+    def add(self, chain: Sequence[Frame], left_open: bool, count: int = 1) -> None:
+        """Count *count* openings through *chain* (innermost user frame first)."""
+        if not count:
+            return
         key: _ChainKey = ()
         for frame in chain:
             if left_open and key:
                 self._leaking_callers.setdefault(key, set()).add(http_frames.frame_key(frame))
             key = (*key, http_frames.frame_key(frame))
-            self._opened[key] += 1
-            self._left[key] += left_open
+            self._opened[key] += count
+            self._left[key] += count if left_open else 0
 
     def share(self, chain: Sequence[Frame]) -> float:
         """Share of the bodies opened through exactly this chain that were left open."""

@@ -1,8 +1,8 @@
 """Suspects of kind http-body.
 
 Law: the number of unattended bodies must rise (or bodies must have waited for minutes) before anyone is
-suspected, and only a hand-off seen in a trace names an owner; without one the call sites in the binary
-are candidates, never suspects of their own.
+suspected, and only one who was seen to be handed bodies is named an owner; without one the call sites in the
+binary are candidates, never suspects of their own. Books that pair every opening with its Close need no trend.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.bodies import count_bodies
+from leaktui.analysis.body_books import body_accounts, judged_of, pairing_evidence, tallies_of
 from leaktui.analysis.body_evidence import (
     growth_text,
     orphan_evidence,
@@ -18,13 +19,15 @@ from leaktui.analysis.body_evidence import (
     trend_evidence,
     unattended_bodies,
 )
-from leaktui.analysis.body_trend import LEAST_GAIN, BodyTrend, body_trend
+from leaktui.analysis.body_trend import LEAST_GAIN, BodyTrend, body_trend, ledger_trend
 from leaktui.analysis.handoffs import Fate, JudgedHandoff, OwnerTally, judge_handoffs, tally_owners
 from leaktui.analysis.http_frames import frame_key
+from leaktui.analysis.ledger_accounts import Account
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.frame import Frame
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.open_body import OpenBody
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.trace import TraceSummary
@@ -50,54 +53,79 @@ class BodySuspects:
     """Findings, with what the other analyses need to leave to them.
 
     `by_source` are the hand-offs of each source that saw some, with their fates; `tallies` are of the source
-    that the findings rest on.
+    that the findings rest on, `accounts` what the books of probes say of each owner.
     """
 
     findings: tuple[Finding, ...]
     by_source: tuple[tuple[str, tuple[JudgedHandoff, ...]], ...]
     tallies: tuple[OwnerTally, ...]
     trend: BodyTrend | None
+    accounts: tuple[Account, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one source saw of hand-offs, over `seconds`."""
+    """What one source saw of hand-offs. With a ledger, `accounts` are what `tallies` were made from."""
 
     source: str
     judged: tuple[JudgedHandoff, ...]
-    seconds: float
     tallies: tuple[OwnerTally, ...]
+    ledger: Ledger | None = None
+    accounts: tuple[Account, ...] = ()
 
 
 def find_body_suspects(
     snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], program: Program
 ) -> BodySuspects:
     """Owners of bodies left open; the one that leaves most of them first."""
-    trend = body_trend(snapshots)
+    latest = snapshots[-1]
+    accounts = body_accounts(latest, program)
+    ledger = latest.ledger(LedgerKind.BODIES)
+    trend = body_trend(snapshots) or (ledger_trend(ledger) if ledger is not None else None)
     looks = _looks(snapshots, traces, program)
+    if ledger is not None:
+        paired = [account for account in accounts if account.attribution is not None]
+        tallies = tallies_of(paired, ledger)
+        looks.append(_Look("probes", judged_of(paired, latest), tallies, ledger, tuple(paired)))
     by_source = tuple((look.source, look.judged) for look in looks)
-    # A trace sees every hand-off while it lasts, memory those whose caller it catches.
-    look = max(looks, key=lambda item: sum(tally.left_open for tally in item.tallies), default=None)
-    tallies = look.tallies if look is not None else ()
     if trend is None:
-        return BodySuspects((), by_source, tallies, None)
+        return BodySuspects((), by_source, (), None, accounts)
     bodies = {body.holder_goid: body for body in unattended_bodies(snapshots) if body.holder_goid}
+    # Books see every body there is, a trace every hand-off while it lasts, memory those whose caller it catches.
+    looks.sort(key=lambda item: (item.ledger is None, -sum(tally.left_open for tally in item.tallies)))
     findings: list[Finding] = []
-    if look is not None:
-        held = {id(tally): _held_by(tally, look, bodies) for tally in tallies}
-        guilty = [tally for tally in tallies if tally.left_open and _is_guilty(tally, trend, held[id(tally)])]
-        total_left = sum(tally.left_open for tally in guilty)
-        for tally in guilty:
-            share = tally.left_open / total_left
-            others = [other for other in looks if other is not look]
-            findings.append(_finding(tally, trend, share, program, look, others, held[id(tally)]))
+    for look in looks:
+        findings = _findings_of(look, looks, trend, bodies, program)
+        if findings:
+            break
+    tallies = next((look.tallies for look in looks if look.tallies), ())
     if not findings and (
         trend.rising
         or trend.orphaned >= LEAST_GAIN
         or (trend.unattended >= LEAST_GAIN and trend.oldest_wait_minutes >= _OLD_MINUTES)
     ):
         findings.append(_unlocated(trend, bool(traces), program, unattended_bodies(snapshots)))
-    return BodySuspects(tuple(findings), by_source, tallies, trend)
+    return BodySuspects(tuple(findings), by_source, tallies, trend, accounts)
+
+
+def _findings_of(
+    look: _Look, looks: Sequence[_Look], trend: BodyTrend, bodies: Mapping[int, OpenBody], program: Program
+) -> list[Finding]:
+    """Who is guilty by what one source saw."""
+    held = {id(tally): _held_by(tally, look, bodies) for tally in look.tallies}
+    guilty = [
+        (index, tally)
+        for index, tally in enumerate(look.tallies)
+        if tally.left_open and _is_guilty(tally, trend, held[id(tally)], paired=look.ledger is not None)
+    ]
+    total_left = sum(tally.left_open for _, tally in guilty)
+    findings = []
+    for index, tally in guilty:
+        share = tally.left_open / total_left
+        others = [other for other in looks if other is not look]
+        account = look.accounts[index] if look.accounts else None
+        findings.append(_finding(tally, trend, share, program, look, others, held[id(tally)], account))
+    return findings
 
 
 def _looks(snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], program: Program) -> list[_Look]:
@@ -111,7 +139,7 @@ def _looks(snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], progra
             continue
         judged = tuple(item for handoffs, end, _ in spans for item in judge_handoffs(handoffs, end, program))
         seconds = sum(duration for _, _, duration in spans) / 1e9
-        looks.append(_Look(source, judged, seconds, tuple(tally_owners(judged, seconds, program))))
+        looks.append(_Look(source, judged, tuple(tally_owners(judged, seconds, program))))
     return looks
 
 
@@ -131,12 +159,14 @@ def _held_by(tally: OwnerTally, look: _Look, bodies: Mapping[int, OpenBody]) -> 
     ]
 
 
-def _is_guilty(tally: OwnerTally, trend: BodyTrend, held: Sequence[OpenBody]) -> bool:
+def _is_guilty(tally: OwnerTally, trend: BodyTrend, held: Sequence[OpenBody], *, paired: bool) -> bool:
     """Enough bodies left open, for longer than this owner ever takes to release one."""
+    if paired and tally.left_open < LEAST_GAIN:
+        return False
     if sum(body.orphaned is True for body in held) >= LEAST_GAIN:
         return True
     # A plateau in the middle of watching may hide a slow leak: a clear tally still counts then.
-    if not trend.rising and min(trend.gain, tally.left_open) < LEAST_GAIN:
+    if not paired and not trend.rising and min(trend.gain, tally.left_open) < LEAST_GAIN:
         return False
     if tally.left_open == 1 and tally.released:
         return False
@@ -158,19 +188,25 @@ def _finding(
     look: _Look,
     others: Sequence[_Look],
     held: Sequence[OpenBody],
+    account: Account | None,
 ) -> Finding:
     attribution = tally.attribution
     frame = attribution.frame
     known = tally.released + tally.left_open
     strong = tally.left_open >= LEAST_GAIN and attribution.sure and not program.is_stdlib(frame.function)
     where = f"{short_function(frame.function)}"
-    evidence = [
-        Evidence(
-            look.source,
-            f"{tally.left_open} of {known} response bodies handed to {where} in {tally.seconds:.0f} s"
-            f" were left open, and {_callers(tally)}",
-        )
-    ]
+    if look.ledger is not None and account is not None:
+        evidence = pairing_evidence(account, look.accounts, look.ledger)
+        if account.callers_ended:
+            evidence.append(Evidence("memory", _callers(tally)))
+    else:
+        evidence = [
+            Evidence(
+                look.source,
+                f"{tally.left_open} of {known} response bodies handed to {where} in {tally.seconds:.0f} s"
+                f" were left open, and {_callers(tally)}",
+            )
+        ]
     for other in others:
         for same in other.tallies:
             if frame_key(same.attribution.frame) == frame_key(frame) and same.left_open:
@@ -178,11 +214,11 @@ def _finding(
                 evidence.append(Evidence(other.source, text))
     orphans = sum(body.orphaned is True for body in held)
     evidence += orphan_evidence(held)
-    if trend.per_minute is not None:
+    if trend.per_minute is not None and trend.source != look.source and trend.unattended:
         over = f" over {format_duration(trend.seconds)}"
         evidence += trend_evidence(trend, growth_text(trend.per_minute, over))
     evidence += request_evidence(held)
-    if tally.released:
+    if tally.released and account is None:
         evidence.append(
             Evidence(
                 look.source,
@@ -211,9 +247,11 @@ def _finding(
     if tally.busy:
         evidence.append(Evidence(look.source, f"{tally.busy} more are in use and not counted"))
     per_minute = trend.per_minute * share if trend.per_minute is not None else None
+    if account is not None and not trend.rising:
+        per_minute = tally.left_open / max(tally.seconds, 1.0) * 60
     return Finding(
         kind=LeakKind.HTTP_BODY,
-        confidence=_confidence(strong, orphans),
+        confidence=_confidence(strong, orphans, look, account),
         function=frame.function,
         location=frame,
         stack=tally.stack,
@@ -221,6 +259,7 @@ def _finding(
         growth_per_minute=per_minute,
         evidence=tuple(evidence),
         surely_grows=orphans >= LEAST_GAIN
+        or (account is not None and tally.left_open >= _CERTAIN)
         or (trend.per_minute is not None and max(tally.left_open, trend.unattended * share) >= _CERTAIN),
         advice=_advice(tally),
         candidates=tuple(
@@ -231,11 +270,19 @@ def _finding(
     )
 
 
-def _confidence(strong: bool, orphans: int) -> Confidence:
-    """Proven where the owner is sure and the collector shows that nobody can close what it left."""
+def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None) -> Confidence:
+    """Proven where the owner is sure, and either its openings were paired with no Close or nobody can close them.
+
+    Pairing proves only with a witness of who is still at it, and while no more hits were lost than it rests on.
+    """
     if not strong:
         return Confidence.POSSIBLE
-    return Confidence.PROVEN if orphans >= LEAST_GAIN else Confidence.LIKELY
+    if orphans >= LEAST_GAIN:
+        return Confidence.PROVEN
+    if account is None or look.ledger is None:
+        return Confidence.LIKELY
+    paired = account.witnessed and 4 * look.ledger.dropped <= account.left_open
+    return Confidence.PROVEN if paired else Confidence.LIKELY
 
 
 def _callers(tally: OwnerTally) -> str:

@@ -13,6 +13,7 @@ from leaktui.analysis.bodies import count_bodies
 from leaktui.analysis.growth import rises, theil_sen
 from leaktui.analysis.http_frames import waits_for_body
 from leaktui.analysis.series import captures
+from leaktui.model.ledger import Ledger
 from leaktui.model.open_body import BodyCensus
 from leaktui.model.snapshot import Snapshot
 
@@ -74,6 +75,24 @@ def body_trend(snapshots: Sequence[Snapshot]) -> BodyTrend | None:
         dumped_by=latest.goroutines_from,
         orphaned=orphaned,
         also_counted=also,
+    )
+
+
+def ledger_trend(ledger: Ledger) -> BodyTrend:
+    """The same from the books of probes: those opened while they were armed, busy ones too."""
+    points = [(time, float(count)) for time, count in ledger.points]
+    slope = rises(points, least_gain=LEAST_GAIN) if points else None
+    trend = slope or (theil_sen(points) if len(points) > 1 else None)
+    return BodyTrend(
+        open=ledger.still_open,
+        unattended=ledger.still_open,
+        rising=slope is not None,
+        gain=ledger.still_open,
+        per_minute=trend.per_minute if trend is not None else None,
+        seconds=ledger.seconds,
+        oldest_wait_minutes=0,
+        source="probes",
+        dumped_by="probes",
     )
 
 

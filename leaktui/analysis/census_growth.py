@@ -1,19 +1,24 @@
 """Live heap that grows, where the program keeps no heap profile: by size of object and by type.
 
 Law: what lies in the heap is live only right after a GC, so of all looks between two GCs the smallest counts.
-Size and type do not name a line: a suspect found here is only possible, however sure its growth.
+Size and type do not name a line: a suspect found here is only possible, however sure its growth, unless probes have
+booked who makes what stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from leaktui.analysis.growth import rises
 from leaktui.analysis.holder_paths import holder_evidence, root_frames
+from leaktui.analysis.ledger_accounts import Account, balance
+from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
 from leaktui.model.assessment import Slope
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.heap_census import HeapCensus
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.snapshot import Snapshot
 from leaktui.text import format_bytes, format_count, format_rate, printable
 
@@ -21,6 +26,10 @@ _LEAST_OBSERVATIONS = 4
 _LEAST_BYTES = 1 << 20
 _LEAST_SHARE = 0.05
 """The live heap must gain this share of what it was."""
+
+_LEAST_SURVIVORS = 3
+_LEAST_BOOKED_SHARE = 0.3
+"""Who is named must make this share of the growth."""
 
 _NAMED = 3
 _LOOKS_SAMPLED = 3
@@ -76,6 +85,43 @@ def find_census_suspects(snapshots: Sequence[Snapshot]) -> list[Finding]:
             candidates=root_frames(searches),
         )
     ]
+
+
+def locate_by_books(findings: list[Finding], snapshot: Snapshot, program: Program) -> list[Finding]:
+    """*findings* with the line of who makes the large allocations that stay, where probes booked them."""
+    ledger = snapshot.ledger(LedgerKind.ALLOCATIONS)
+    if ledger is None or ledger.seconds <= 0:
+        return findings
+    accounts = sorted(balance(ledger, snapshot, program), key=lambda item: -item.surviving_bytes)
+    accounts = [item for item in accounts if item.attribution is not None]
+    if not accounts or accounts[0].left_open < _LEAST_SURVIVORS:
+        return findings
+    top = accounts[0]
+    alone = len(accounts) < 2 or accounts[1].surviving_bytes < 0.5 * top.surviving_bytes
+    per_minute = top.surviving_bytes / ledger.seconds * 60
+    return [
+        _located(finding, top, ledger, alone=alone)
+        if finding.location is None and per_minute >= _LEAST_BOOKED_SHARE * (finding.growth_per_minute or 0.0)
+        else finding
+        for finding in findings
+    ]
+
+
+def _located(finding: Finding, account: Account, ledger: Ledger, *, alone: bool) -> Finding:
+    assert account.attribution is not None
+    text = (
+        f"{format_count(account.left_open)} of {format_count(account.opened)} large allocations made here in"
+        f" {ledger.seconds:.0f} s have lived through two collections: {format_bytes(account.surviving_bytes)}"
+    )
+    return replace(
+        finding,
+        confidence=Confidence.LIKELY if alone else Confidence.POSSIBLE,
+        function=account.attribution.frame.function,
+        location=account.attribution.frame,
+        stack=account.stack,
+        evidence=(Evidence("probes", text), *finding.evidence),
+        advice="What is allocated here stays reachable: bound the map, slice or cache that keeps it.",
+    )
 
 
 def growing_samples(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:

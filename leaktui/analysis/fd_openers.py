@@ -1,4 +1,4 @@
-"""Who opens descriptors without closing them, from the system calls of an execution trace.
+"""Who opens descriptors without closing them, from the system calls of an execution trace or the books of probes.
 
 Law: a trace shows calls, not descriptors. What one goroutine opens and closes was paired when the trace
 was read; other closes are set against the openers of the same function, and closes by functions that open
@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.attribution import innermost_user_frame
+from leaktui.analysis.ledger_accounts import Account, balance
 from leaktui.analysis.program import Program
 from leaktui.model.frame import Frame, Stack
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import FdKind
+from leaktui.model.snapshot import Snapshot
 from leaktui.model.trace import SyscallFlow, TraceSummary
 
 _KINDS = {
@@ -36,7 +39,10 @@ _COLLECTOR = ("runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups")
 
 @dataclass(frozen=True, slots=True)
 class OpenerTally:
-    """Opens and closes of one owner line over the traces seen; `seconds` is the traced time."""
+    """Opens and closes of one owner line over the `seconds` that `source` watched.
+
+    `collected` of those left open the garbage collector closed, whenever it came by.
+    """
 
     owner: Frame
     stack: Stack
@@ -44,10 +50,41 @@ class OpenerTally:
     opened: int
     closed: int
     seconds: float
+    source: str = "trace"
+    collected: int = 0
 
     @property
     def left_open(self) -> int:
         return self.opened - self.closed
+
+
+def tally_booked(snapshot: Snapshot, program: Program) -> list[OpenerTally]:
+    """Owner lines by the books of probes, those that leave most open first; empty where none were kept."""
+    ledger = snapshot.ledger(LedgerKind.FDS)
+    if ledger is None:
+        return []
+    return [
+        OpenerTally(
+            account.attribution.frame,
+            account.stack,
+            _booked_kind(ledger, account),
+            account.opened,
+            account.opened - account.left_open - account.young,
+            ledger.seconds,
+            "probes",
+            account.collected,
+        )
+        for account in balance(ledger, snapshot, program)
+        if account.attribution is not None
+    ]
+
+
+def _booked_kind(ledger: Ledger, account: Account) -> FdKind:
+    """What the calls of *account* open: told from the library's functions on the way."""
+    functions = {frame.function for place in account.places for frame in ledger.places[place].stack}
+    if "os.Pipe" in functions:
+        return FdKind.PIPE
+    return FdKind.SOCKET if any(name.startswith("net.") for name in functions) else FdKind.FILE
 
 
 def tally_openers(traces: Sequence[TraceSummary], program: Program) -> list[OpenerTally]:

@@ -193,19 +193,15 @@ def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:
     alone = not rest or rest[0].left_open < 0.3 * owner.left_open
     evidence = [
         _fd_growth(fds),
-        Evidence(
-            "trace",
-            f"{short_function(owner.owner.function)} opened {owner.opened} and closed {owner.closed}"
-            f" in {owner.seconds:.0f} s of tracing",
-        ),
+        Evidence(owner.source, _opened_and_closed(owner)),
     ]
     if not fds.steady:
         evidence.append(
-            Evidence("trace", "only the garbage collector closes them, whenever it happens to run")
+            Evidence(owner.source, "only the garbage collector closes them, whenever it happens to run")
         )
     return Finding(
         kind=LeakKind.FD,
-        confidence=Confidence.LIKELY if explains and alone else Confidence.POSSIBLE,
+        confidence=_opener_confidence(owner, explains=explains, alone=alone),
         function=owner.owner.function,
         location=owner.owner,
         stack=owner.stack,
@@ -217,6 +213,25 @@ def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:
         advice="Close what this call opens on every path: a deferred Close right after the error check.",
         candidates=tuple(tally.owner for tally in rest[:5]),
     )
+
+
+def _opened_and_closed(owner: OpenerTally) -> str:
+    if owner.source == "trace":
+        return (
+            f"{short_function(owner.owner.function)} opened {owner.opened} and closed {owner.closed}"
+            f" in {owner.seconds:.0f} s of tracing"
+        )
+    text = f"{owner.left_open} of {owner.opened} opened here in {owner.seconds:.0f} s were never closed"
+    if owner.collected:
+        text += f"; {owner.collected} of them the garbage collector closed when it came by"
+    return text
+
+
+def _opener_confidence(owner: OpenerTally, *, explains: bool, alone: bool) -> Confidence:
+    """Pairing proves it of an owner that accounts for the growth by itself; calls in a trace only suggest it."""
+    if not (explains and alone):
+        return Confidence.POSSIBLE
+    return Confidence.PROVEN if owner.source == "probes" and owner.left_open >= 3 else Confidence.LIKELY
 
 
 def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Finding:

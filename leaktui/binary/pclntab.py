@@ -1,7 +1,7 @@
 """The pc-line table: every Go function, and file and line of every instruction; present when stripped too.
 
 Law: bytes in, values out; program counters here are link-time addresses. The layout is that of Go 1.20
-and newer (cmd/link/internal/ld/pcln.go; runtime/symtab.go `funcInfo`; runtime/runtime2.go `_func`;
+and newer (cmd/link/internal/ld/pcln.go; runtime/symtab.go `funcInfo`;
 runtime/symtabinl.go `inlinedCall`). The address of the text comes from outside, as does function data.
 """
 
@@ -15,25 +15,19 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from leaktui.binary.func_record import NO_TABLE, FuncInfo, FuncRecords, FuncTables
 from leaktui.binary.pcheader import decode_header
 from leaktui.binary.pcvalue import decode_values, find_value
 from leaktui.errors import DecodeError, Truncated
 from leaktui.model.frame import Frame, Stack
 
-__all__ = ["FuncInfo", "FuncTables", "Function", "PcLineTable", "decode_header", "printed_name"]
+__all__ = ["FuncTables", "Function", "PcLineTable", "printed_name"]
 
-_NO_TABLE = 0xFFFFFFFF
-_PCDATA_INL_TREE = 2
-_FUNCDATA_INL_TREE = 3
-_FUNC_SIZE = 44
-_FUNC_ID = 40
 _INLINED_CALL_SIZE = 16
 _INLINE_DEPTH = 256
 _LARGE_FUNCTION = 8192
 _CACHED_TABLES = 1024
-_TABLES_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +39,6 @@ class Function:
     end: int
     file: str = ""
     line: int = 0
-
-
-class FuncInfo(NamedTuple):
-    """What we need of a runtime._func; a tuple, because large programs have 200,000 of them."""
-
-    entry: int
-    size: int
-    name_offset: int
-    file_values: int
-    line_values: int
-    unit: int
-    start_line: int
-    func_id: int
-    inline_values: int
-    inline_tree: int | None
-    stack_values: int
-    flags: int
-
-
-class FuncTables(NamedTuple):
-    """What follows a runtime._func, by number (internal/abi/symtab.go PCDATA_*, FUNCDATA_*).
-
-    `args` is bytes of arguments and results passed on the stack, negative where only the caller knows;
-    `deferreturn` is an offset in the function, 0 for none. `values` are tables for `value_at`, 0 for none;
-    `data` are offsets in `funcdata`, None for none.
-    """
-
-    args: int
-    deferreturn: int
-    values: tuple[int, ...]
-    data: tuple[int | None, ...]
 
 
 class PcLineTable:
@@ -91,7 +54,7 @@ class PcLineTable:
         self._data = data
         self._funcdata = funcdata
         order = header.order
-        self._func = struct.Struct(order + "IiiIIIIIIiBBxB")
+        self._records = FuncRecords(data, order)
         self._u32 = struct.Struct(order + "I")
         self._call = struct.Struct(order + "B3xiixxxx")
         words = 2 * header.function_count + 1
@@ -188,45 +151,11 @@ class PcLineTable:
 
     def info(self, index: int) -> FuncInfo:
         """Decode the _func of function *index*."""
-        start = self.header.functions + self._infos[index]
-        data = self._data
-        if start + _FUNC_SIZE > len(data):
-            raise Truncated("the pc-line table ends inside a function's record")
-        (
-            _entry,
-            name_offset,
-            _args,
-            _deferreturn,
-            stack_values,
-            file_values,
-            line_values,
-            pcdata_count,
-            unit,
-            start_line,
-            func_id,
-            flags,
-            funcdata_count,
-        ) = self._func.unpack_from(data, start)
-        inline_values = 0
-        inline_tree: int | None = None
-        if pcdata_count > _PCDATA_INL_TREE and funcdata_count > _FUNCDATA_INL_TREE:
-            arrays = start + _FUNC_SIZE
-            inline_values = self._unpack_u32(arrays + 4 * _PCDATA_INL_TREE)
-            tree = self._unpack_u32(arrays + 4 * (pcdata_count + _FUNCDATA_INL_TREE))
-            inline_tree = None if tree == _NO_TABLE else tree
-        return FuncInfo(
-            entry=self.text_start + self._entries[index],
-            size=self._entries[index + 1] - self._entries[index],
-            name_offset=name_offset,
-            file_values=file_values,
-            line_values=line_values,
-            unit=unit,
-            start_line=start_line,
-            func_id=func_id,
-            inline_values=inline_values,
-            inline_tree=inline_tree,
-            stack_values=stack_values,
-            flags=flags,
+        entry = self._entries[index]
+        return self._records.info(
+            self.header.functions + self._infos[index],
+            entry=self.text_start + entry,
+            size=self._entries[index + 1] - entry,
         )
 
     @property
@@ -236,17 +165,7 @@ class PcLineTable:
 
     def tables(self, index: int) -> FuncTables:
         """The tables of function *index*."""
-        start = self.header.functions + self._infos[index]
-        data = self._data
-        if start + _FUNC_SIZE > len(data):
-            raise Truncated("the pc-line table ends inside a function's record")
-        fields = self._func.unpack_from(data, start)
-        values, funcdata = fields[7], fields[12]
-        if values > _TABLES_LIMIT or start + _FUNC_SIZE + 4 * (values + funcdata) > len(data):
-            raise Truncated("the pc-line table ends inside a function's record")
-        numbers = struct.unpack_from(f"{self.header.order}{values + funcdata}I", data, start + _FUNC_SIZE)
-        offsets = tuple(None if number == _NO_TABLE else number for number in numbers[values:])
-        return FuncTables(fields[2], fields[3], numbers[:values], offsets)
+        return self._records.tables(self.header.functions + self._infos[index])
 
     def value_at(self, info: FuncInfo, table: int, pc: int) -> int:
         """The value one of the function's tables gives for *pc*, -1 where it has none."""
@@ -326,19 +245,9 @@ class PcLineTable:
 
     def _trees(self) -> list[tuple[int, int]]:
         """(offset of the inline tree, function index) of every function that has one, ascending."""
-        data, base, order = self._data, self.header.functions, self.header.order
-        counts = struct.Struct(f"{order}28xI11xB")
-        found = []
-        for index, start in enumerate(self._infos):
-            start += base
-            if start + _FUNC_SIZE > len(data):
-                raise Truncated("the pc-line table ends inside a function's record")
-            pcdata_count, funcdata_count = counts.unpack_from(data, start)
-            if pcdata_count > _PCDATA_INL_TREE and funcdata_count > _FUNCDATA_INL_TREE:
-                arrays = start + _FUNC_SIZE
-                tree = self._unpack_u32(arrays + 4 * (pcdata_count + _FUNCDATA_INL_TREE))
-                if tree != _NO_TABLE:
-                    found.append((tree, index))
+        base, records = self.header.functions, self._records
+        trees = ((records.inline_tree(base + start), index) for index, start in enumerate(self._infos))
+        found = [(tree, index) for tree, index in trees if tree is not None]
         found.sort()
         return found
 
@@ -382,9 +291,8 @@ class PcLineTable:
         if func_id == 0:
             return False
         if self._wrapper_id is None:
-            base = self.header.functions + _FUNC_ID
-            data = self._data
-            ids = Counter([data[base + info] for info in self._infos if base + info < len(data)])
+            base = self.header.functions
+            ids = Counter(self._records.iter_func_ids(base + start for start in self._infos))
             del ids[0]
             self._wrapper_id = max(ids, key=ids.__getitem__, default=-1)
         return func_id == self._wrapper_id
@@ -396,7 +304,7 @@ class PcLineTable:
         if number < 0 or entry + 4 > header.files:
             return ""
         offset = self._unpack_u32(entry)
-        if offset == _NO_TABLE:
+        if offset == NO_TABLE:
             return ""
         file = self._files.get(offset)
         if file is None:

@@ -18,7 +18,7 @@ from leaktui.text import printable
 
 LONGEST_WATCH_SECONDS = 24 * 3600.0
 _ALLOWABLE = ("pause",)
-_OPTIONAL_SOURCES = frozenset(("memory", "pprof"))
+_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof"))
 _LEAKS = ("body", "goroutine", "fd", "heap", "none")
 
 _EXAMPLES = """\
@@ -160,7 +160,7 @@ def parse_sources(text: str) -> frozenset[str]:
     unknown = sorted(names - _OPTIONAL_SOURCES)
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory and pprof"
+            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes and pprof"
         )
     return names
 
@@ -181,7 +181,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         type=parse_sources,
         default=frozenset(),
         metavar="SOURCES",
-        help="sources to leave alone, separated by commas: memory, pprof",
+        help="sources to leave alone, separated by commas: memory, probes, pprof",
     )
     _add_credentials(parser)
 
@@ -204,7 +204,9 @@ def _add_consent(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC)",
     )
-    group.add_argument("--read-only", action="store_true", help="never ask for more than looking")
+    group.add_argument(
+        "--read-only", action="store_true", help="only look: no probes in it, and never ask for more"
+    )
 
 
 def _add_source_roots(parser: argparse.ArgumentParser) -> None:

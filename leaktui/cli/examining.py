@@ -33,6 +33,9 @@ _GIVES = {
     Want.HANDOFFS.value: "who is handed response bodies",
     Want.HOLDERS.value: "what holds an object",
     Want.DETAIL.value: "deferred calls, panics, channels waited on",
+    Want.BODY_LEDGER.value: "every response body opened and closed, with its caller",
+    Want.FD_LEDGER.value: "every descriptor opened and closed, with its caller",
+    Want.ALLOCATION_LEDGER.value: "large allocations that stay, with their caller",
 }
 _IMPACTS = {
     Impact.NONE: "costs the target nothing",

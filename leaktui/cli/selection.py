@@ -16,6 +16,7 @@ from leaktui.cli.credentials import Credentials
 from leaktui.engines.lock import TargetLock
 from leaktui.engines.memory import MemoryEngine
 from leaktui.engines.pprof import PprofEngine
+from leaktui.engines.probes import ProbesEngine
 from leaktui.engines.proc import ProcEngine, read_target
 from leaktui.engines.proc_program import open_program
 from leaktui.engines.proc_stat import read_live_stat
@@ -26,7 +27,9 @@ from leaktui.model.capability import Capability
 from leaktui.model.target import Target
 
 # What a verdict on a line can rest on; counters and descriptors alone only say that something grows.
-_ANSWERS = frozenset(want.value for want in (Want.GROUPS, Want.GOROUTINES, Want.HEAP, Want.TRACE))
+_ANSWERS = frozenset(
+    want.value for want in (Want.GROUPS, Want.GOROUTINES, Want.HEAP, Want.TRACE, Want.BODY_LEDGER)
+)
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
     # In the order of what they cost the target: what memory tells, nobody else is asked for.
     if pid is not None and "memory" not in options.without:
         engines.append(MemoryEngine(pid))
+    if pid is not None and "probes" not in options.without and not getattr(options, "read_only", False):
+        engines.append(ProbesEngine(pid))
     if "pprof" not in options.without:
         engines.append(PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)))
     selection = Selection(target, engines)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaktui.engines.protocol import (
+    LEDGERS,
     BodiesSeen,
     DetailSeen,
     Fact,
@@ -23,6 +24,7 @@ from leaktui.engines.protocol import (
     HeapSeen,
     HoldersSeen,
     LeakedSeen,
+    LedgerSeen,
     ProcessSeen,
     Refused,
     Request,
@@ -83,20 +85,28 @@ class FakeEngine:
         return self._capability
 
     def capture(self, request: Request, cancel: threading.Event) -> Iterator[Fact]:
-        """Play the next round of each want of *request*, in the order of Want."""
+        """Play the next round of each want of *request*, in the order of Want.
+
+        A ledger that is given up ends with its newest books disarmed, like any.
+        """
         with self._lock:
             self.asked.append(request)
         for want in Want:
             if want not in request.wants or want not in self._script:
                 continue
+            armed: LedgerSeen | None = None
             for step in self._next_round(want):
                 if cancel.is_set() or self.closed:
+                    if armed is not None and not self.closed:
+                        yield LedgerSeen(replace(armed.ledger, armed=False))
                     return
                 if isinstance(step, Delay):
                     self._wait(cancel, step.seconds)
                 elif isinstance(step, LeaktuiError):
                     raise step
                 else:
+                    if isinstance(step, LedgerSeen):
+                        armed = step if step.ledger.armed else None
                     yield step
 
     def close(self) -> None:
@@ -129,6 +139,8 @@ def want_of(fact: Fact) -> Want:
     """The want that *fact* answers."""
     if isinstance(fact, Refused):
         return fact.want
+    if isinstance(fact, LedgerSeen):
+        return LEDGERS[fact.ledger.kind]
     if isinstance(fact, HeapSeen):
         return Want.HEAP_AFTER_GC if fact.after_gc else Want.HEAP
     for kind, want in _WANT_OF.items():

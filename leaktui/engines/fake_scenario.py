@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leaktui.engines.fake import FakeEngine, script_of
+from leaktui.engines.fake_ledgers import ShopLedgers
 from leaktui.engines.protocol import (
     Fact,
     FdsSeen,
@@ -56,9 +57,21 @@ _ROUND_TRIP: Stack = (
     LEAKING_CALL,
     *_HANDLER,
 )
+_STOCK: Stack = (
+    *_ROUND_TRIP[:8],
+    Frame("example.com/shop/stock.(*Client).Level", _SHOP + "stock/client.go", 33),
+    *_HANDLER,
+)
 _DIAL = Frame("net/http.(*Transport).dialConn", _GO + "net/http/transport.go", 1944)
 _READ_LOOP: Stack = (Frame("net/http.(*persistConn).readLoop", _GO + "net/http/transport.go", 2484),)
 _WRITE_LOOP: Stack = (Frame("net/http.(*persistConn).writeLoop", _GO + "net/http/transport.go", 2657),)
+_DIALLING: Stack = (
+    Frame("net.newFD", _GO + "net/fd_unix.go", 26),
+    Frame("net.socket", _GO + "net/sock_posix.go", 19),
+    Frame("net.(*Dialer).DialContext", _GO + "net/dial.go", 540),
+    _DIAL,
+    Frame("net/http.(*Transport).dialConnFor", _GO + "net/http/transport.go", 1601),
+)
 _POOL: Stack = (Frame("example.com/shop/jobs.(*Pool).work", _SHOP + "jobs/pool.go", 24),)
 _ACCEPT: Stack = (
     Frame("internal/poll.(*FD).Accept", _GO + "internal/poll/fd_unix.go", 613),
@@ -235,16 +248,23 @@ class LeakingService:
 
     def engine(self, moments: int = 24, *, name: str = "fake") -> FakeEngine:
         """An engine that shows *moments* moments, one a capture of each want, and then the last for ever."""
-        return FakeEngine(
-            script_of(
-                [
-                    (
-                        *self.facts(moment),
-                        TraceProgress(48_000, 2.5),
-                        TraceSeen(self.trace(moment)),
-                    )
-                    for moment in range(moments)
-                ]
-            ),
-            name=name,
+        script = script_of(
+            [
+                (
+                    *self.facts(moment),
+                    TraceProgress(48_000, 2.5),
+                    TraceSeen(self.trace(moment)),
+                )
+                for moment in range(moments)
+            ]
         )
+        return FakeEngine(script, name=name)
+
+    @property
+    def ledgers(self) -> ShopLedgers:
+        """What probes see from the moment they are armed."""
+        return ShopLedgers(self.step, _ROUND_TRIP, _STOCK, _DIALLING, _CACHE)
+
+    def probes(self, moments: int = 24) -> FakeEngine:
+        """The engine that keeps the ledgers, when it is ordered to."""
+        return FakeEngine(self.ledgers.script(moments), name="probes")

@@ -18,6 +18,7 @@ from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.heap_census import HeapCensus
 from leaktui.model.holder import HolderSearch
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
@@ -49,6 +50,18 @@ class Want(Enum):
     HANDOFFS = "handoffs"
     HOLDERS = "holders"
     DETAIL = "goroutine-detail"
+    BODY_LEDGER = "body-ledger"
+    FD_LEDGER = "fd-ledger"
+    ALLOCATION_LEDGER = "allocation-ledger"
+
+
+LEDGERS = {
+    LedgerKind.BODIES: Want.BODY_LEDGER,
+    LedgerKind.FDS: Want.FD_LEDGER,
+    LedgerKind.ALLOCATIONS: Want.ALLOCATION_LEDGER,
+}
+"""What to order to have the books of a kind kept. Such an order lasts `Request.trace_seconds`, or until it is
+cancelled."""
 
 
 STOPPING = frozenset({Want.GOROUTINES, Want.LEAKED, Want.HEAP_AFTER_GC})
@@ -130,6 +143,13 @@ class DetailSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerSeen:
+    """What was opened and closed since the probes were armed; the last one of an order has them disarmed."""
+
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
 class SearchProgress:
     """How far a long look at memory is: 0..1, None where its end is not known."""
 
@@ -173,6 +193,7 @@ Fact = (
     | HandoffsSeen
     | HoldersSeen
     | DetailSeen
+    | LedgerSeen
     | SearchProgress
     | Refused
 )
@@ -180,7 +201,7 @@ Fact = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One capture order. `trace_seconds` is the length of an execution trace or of a watch for hand-offs;
+    """One capture order. `trace_seconds` is the length of an execution trace, of a watch for hand-offs or of a ledger;
     `subject` is the address whose holders, or the goid whose details are wanted."""
 
     wants: frozenset[Want]

@@ -8,6 +8,7 @@ from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Finding, Verdict
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import GoroutineGroup
+from leaktui.model.ledger import LedgerKind
 from leaktui.model.process import FdKind
 from leaktui.model.profile import AllocSite
 
@@ -67,6 +68,33 @@ class FdRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """All that one owner opened while probes watched: a row of the ledger.
+
+    `opened` is `closed` + `ended` + `collected` + `open` (see LedgerPlace). Of those not closed `left_open` are
+    nobody's any more, `busy` are in somebody's hands: being read, or younger than this owner takes to close one.
+    `sure` is False where another frame may own them as well, `owner` None where no frame can.
+    `closing_seconds` is the median of those that were closed, `oldest_seconds` how long the oldest open one is open.
+    `places` are indexes into the ledger's places.
+    """
+
+    kind: LedgerKind
+    owner: Frame | None
+    sure: bool
+    opened: int
+    closed: int
+    ended: int
+    collected: int
+    open: int
+    left_open: int
+    busy: int
+    closing_seconds: float | None = None
+    oldest_seconds: float | None = None
+    bytes: int = 0
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The analysis of a session at one moment; everything the panes list, already in order.
 
@@ -82,6 +110,7 @@ class Assessment:
     groups: tuple[GroupRow, ...] = ()
     sites: tuple[SiteRow, ...] = ()
     fds: tuple[FdRow, ...] = ()
+    ledger: tuple[LedgerRow, ...] = ()
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     settled: bool = False

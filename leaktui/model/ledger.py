@@ -25,6 +25,7 @@ class LedgerPlace:
     any more: the garbage collector took them (a body whose address was given to another, a descriptor
     closed by its finalizer, an allocation that did not survive). The rest is open.
     `closing_seconds` are how long some of the closed ones (or ended) were open, at most a few dozen.
+    Of allocations, `survivors` are open and have lived through two collections, `surviving_bytes` is their size.
     `whole` is False where the chain was cut at its outer end.
     """
 
@@ -36,6 +37,8 @@ class LedgerPlace:
     bytes: int = 0
     closing_seconds: tuple[float, ...] = ()
     whole: bool = True
+    survivors: int = 0
+    surviving_bytes: int = 0
 
     @property
     def open(self) -> int:

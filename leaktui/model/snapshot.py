@@ -9,6 +9,7 @@ from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.heap_census import HeapCensus
 from leaktui.model.holder import HolderSearch
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
@@ -33,7 +34,7 @@ class Snapshot:
     `time` is seconds on a monotonic clock, comparable within a session; `*_time` say when that part
     was seen (the parts arrive at different rates), `*_from` names its source. `also` are the goroutines by
     stack as sources beside `groups_from` count them, `leaked` those that nothing can wake, by source.
-    `holders` and `details` answer what was asked last, newest last.
+    `holders` and `details` answer what was asked last, newest last. `ledgers` are the newest of each kind.
     """
 
     time: float
@@ -64,6 +65,11 @@ class Snapshot:
     details: tuple[GoroutineDetail, ...] = ()
     trace: TraceSummary | None = None
     trace_time: float = 0.0
+    ledgers: tuple[Ledger, ...] = ()
+
+    def ledger(self, kind: LedgerKind) -> Ledger | None:
+        """The newest ledger of *kind*; None where none was ever kept."""
+        return next((item for item in self.ledgers if item.kind is kind), None)
 
     @property
     def goroutine_count(self) -> int | None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from leaktui.engines.protocol import (
+    LEDGERS,
     STOPPING,
     Engine,
     Fact,
@@ -56,6 +57,7 @@ _LONG_LANES = (
     frozenset({Want.HANDOFFS}),
     frozenset({Want.LEAKED}),
     frozenset({Want.HOLDERS, Want.DETAIL}),
+    *(frozenset({want}) for want in LEDGERS.values()),
 )
 """What takes long, or is asked for by hand: each sort in a thread of its own."""
 

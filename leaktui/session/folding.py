@@ -20,6 +20,7 @@ from leaktui.engines.protocol import (
     HeapSeen,
     HoldersSeen,
     LeakedSeen,
+    LedgerSeen,
     ProcessSeen,
     Refused,
     TraceSeen,
@@ -57,6 +58,9 @@ def with_fact(snapshot: Snapshot, fact: Fact, now: float, source: str) -> Snapsh
         return replace(snapshot, time=now, heap=fact.heap, heap_time=now, heap_from=source)
     if isinstance(fact, TraceSeen):
         return replace(snapshot, time=now, trace=fact.trace, trace_time=now)
+    if isinstance(fact, LedgerSeen):
+        others = tuple(item for item in snapshot.ledgers if item.kind is not fact.ledger.kind)
+        return replace(snapshot, time=now, ledgers=(*others, fact.ledger))
     return _with_memory_fact(snapshot, fact, now)
 
 
@@ -101,6 +105,22 @@ def source_after(engine: Engine, fact: Fact, snapshot: Snapshot, before: Source)
             detail += f", {format_count(fact.torn)} torn"
     elif isinstance(fact, FdsSeen):
         detail = f"{format_count(len(fact.fds))} fds"
+    elif isinstance(fact, LedgerSeen):
+        detail = _ledger_line(snapshot)
     elif before.state is not SourceState.USED:
         detail = ""
     return Source(engine.name, SourceState.USED, detail, pause_ms)
+
+
+def _ledger_line(snapshot: Snapshot) -> str:
+    """What the probes do, or why they do it no more."""
+    armed = [item for item in snapshot.ledgers if item.armed]
+    hits = sum(item.hits for item in snapshot.ledgers)
+    dropped = sum(item.dropped for item in snapshot.ledgers)
+    ended = "; ".join(item.ended for item in snapshot.ledgers if item.ended)
+    seen = f"{format_count(hits)} hits, {format_count(dropped)} dropped"
+    if armed:
+        probes = sum(item.probes for item in armed)
+        kinds = ", ".join(item.kind.value for item in armed)
+        return f"{probes} armed ({kinds}), {seen}" + (f"; {ended}" if ended else "")
+    return f"disarmed, {seen}" + (f"; {ended}" if ended else "")

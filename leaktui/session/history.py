@@ -2,7 +2,7 @@
 
 Law: memory is bounded whatever the target's size and however long one watches. Series keep every point
 up to a capacity, then thin by halves from the old end; big parts (dumps, heap profiles) are kept for
-the first and the newest few snapshots only, response bodies one by one for the newest.
+the first and the newest few snapshots only, response bodies one by one and ledgers for the newest.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class History:
             previous = self._snapshots[-1] if self._snapshots else None
             self._snapshots.append(snapshot)
             self._drop_bodies(snapshot)
+            self._drop_ledgers()
             for metric, point in _points(snapshot, previous):
                 series = self._series[metric]
                 series.append(point)
@@ -66,6 +67,11 @@ class History:
                 return
             if older.bodies is not newest.bodies:
                 self._snapshots[index] = replace(older, bodies=older.bodies.without_bodies())
+
+    def _drop_ledgers(self) -> None:
+        """Leave the ledgers to the newest snapshot: each tells of all the time since its probes were armed."""
+        if len(self._snapshots) > 1 and self._snapshots[-2].ledgers:
+            self._snapshots[-2] = replace(self._snapshots[-2], ledgers=())
 
     def _thin(self) -> None:
         snapshots = self._snapshots

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from leaktui.engines.protocol import Engine, Fact, Request, Want
 from leaktui.errors import LeaktuiError, TargetGone
@@ -46,6 +47,7 @@ class Lane:
         self._cancel = threading.Event()
         self._due: dict[Want, float] = dict.fromkeys(cadence, 0.0)
         self._paces = threading.Lock()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"leaktui-{engine.name}", daemon=True)
 
     def start(self) -> None:
@@ -70,8 +72,15 @@ class Lane:
         self._wake.set()
 
     def cancel(self) -> None:
-        """Give up the capture under way; the next ones go on."""
-        self._cancel.set()
+        """Give up the capture under way and the orders that wait; later ones go on."""
+        given_up = []
+        with self._turn:
+            self._cancel.set()
+            with suppress(queue.Empty):
+                while True:
+                    given_up.append(self._orders.get_nowait())
+        for request in given_up:
+            self._on_done(request)
 
     def pause(self, paused: bool) -> None:
         """Stop or resume the regular asking; orders are still carried out."""
@@ -98,7 +107,6 @@ class Lane:
             request = self._next_request()
             if request is None:
                 continue
-            self._cancel.clear()
             if self._stop.is_set():
                 return
             began = time.monotonic()
@@ -129,10 +137,10 @@ class Lane:
 
     def _next_request(self) -> Request | None:
         """The next thing to do, or None after a wait."""
-        try:
-            return self._orders.get_nowait()
-        except queue.Empty:
-            pass
+        with self._turn:  # what is cancelled from here on is what comes out of here
+            self._cancel.clear()
+            with suppress(queue.Empty):
+                return self._orders.get_nowait()
         now = time.monotonic()
         with self._paces:
             due = dict(self._due)

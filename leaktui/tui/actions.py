@@ -30,7 +30,7 @@ class Topic(Enum):
 class Action:
     """`name` is the method `action_NAME` of the screen. `rank` orders the footer; None keeps it out.
 
-    `beside` the action before it, this one has no line of its own in the help.
+    `beside` the action before it, this one shares its line in the help.
     """
 
     name: str
@@ -63,24 +63,25 @@ ACTIONS: tuple[Action, ...] = (
         Topic.LOOK, palette=False,
     ),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
-    Action("sort", ("s",), "s", "sort", "by the next column; the other way", Topic.TABLE, Place.BOTH, 4),
-    Action(
-        "reverse", ("S",), "S", "reverse", "turn the sort order round", Topic.TABLE, Place.BOTH, beside=True,
-    ),
+    Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
+    Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),
     Action("group", ("g",), "g", "group", "group rows another way", Topic.TABLE, rank=5),
-    Action("mode", ("m",), "m", "measure", "heap: live, allocated; bytes, objects", Topic.TABLE, rank=6),
+    Action("mode", ("m",), "m", "measure", "heap: bytes or objects; ledger: of what", Topic.TABLE, rank=6),
     Action("calls", ("c",), "c", "call tree", "heap: all stacks as one tree", Topic.TABLE, rank=12),
     Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
     Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
     Action("refresh", ("r",), "r", "refresh", "goroutines, bodies, heap, fds, now", Topic.ASK, Place.BOTH, 9),
     Action("trace", ("t",), "t", "trace", "take an execution trace of 5 s", Topic.ASK, rank=10),
+    Action("probes", ("a",), "a", "probes", "arm them, or disarm all", Topic.ASK, rank=3),
+    Action("choose_probes", ("A",), "A", "which", "one by one", Topic.ASK, beside=True),
     Action("holders", ("h",), "h", "holders", "who keeps a body or object alive", Topic.ASK, rank=3),
     Action("collect", ("G",), "G", "heap after GC", "collect garbage, then read the heap", Topic.ASK),
-    Action("export", ("e",), "e", "export", "pane or report into a file here", Topic.APP, rank=11),
-    Action("edit", ("o",), "o", "$EDITOR", "open the source line in $EDITOR", Topic.APP),
+    Action("export", ("e",), "e", "export", "pane or report to file", Topic.APP, rank=11),
+    Action("edit", ("o",), "o", "edit", "line in $EDITOR", Topic.APP, beside=True),
     Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
     Action("help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False),
-    Action("quit", ("q",), "q", "quit", "leave; the target goes on as before", Topic.APP, Place.BOTH, 0),
+    Action("quit", ("q",), "q", "quit", "leave, the target goes on", Topic.APP, Place.BOTH, 0),
+    Action("suspend", ("ctrl+z",), "^Z", "suspend", "to the shell", Topic.APP, Place.BOTH, beside=True),
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.screens.watch import PANES, WatchScreen
 from leaktui.tui.source import OpenTarget, ProcessScan, ReportWriter
 from leaktui.tui.source_files import SourceFinder
+from leaktui.tui.stopping import StopGuard
 from leaktui.tui.theme import ANSI, DARK
 
 OpenPid = Callable[[int], OpenTarget]
@@ -83,8 +84,11 @@ class LeaktuiApp(App[None]):
         self.source_finder = SourceFinder(source_roots)
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
+        self._stop_guard = StopGuard(self._before_stop)
 
     def on_mount(self) -> None:
+        self._stop_guard.install()
+        self.app_resume_signal.subscribe(self, self._resumed)
         if self._target is not None:
             self._watch(self._target, self._first_title)
         else:
@@ -152,8 +156,18 @@ class LeaktuiApp(App[None]):
 
     def close_target(self) -> None:
         """Let go of the target; called after the screen is given back."""
+        self._stop_guard.remove()
         if self._watching is not None:
             self._watching.close_target()
+
+    def _before_stop(self) -> None:
+        """Take out all probes: stopped, we could not read what they see. Called in a thread of its own."""
+        if self._watching is not None:
+            self._watching.probes.take_out()
+
+    def _resumed(self, _: object) -> None:
+        if self._watching is not None:
+            self._watching.probes.say_taken_out()
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -173,7 +187,7 @@ class LeaktuiApp(App[None]):
                 stem += "-report"
             else:
                 text, suffix = format_tsv(table.columns, table.rows), "tsv"
-                stem += f"-{PANES[screen.pane_index][0].lower()}"
+                stem += f"-{PANES[screen.pane_index][0].lower()}{level.export_suffix}"
             directory = self._directory or Path.cwd()
             path = write_new_file(directory, stem, suffix, text, now=datetime.now().astimezone())
         except (OSError, LeaktuiError) as error:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leaktui.engines.protocol import Want
+from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.model.assessment import EMPTY, Assessment
-from leaktui.model.capability import Capability
+from leaktui.model.capability import Capability, SourceState
 from leaktui.model.snapshot import Snapshot
 from leaktui.session.history import Metric, Point
+
+PROBES = "probes"
+"""The engine that keeps ledgers."""
+
+_ON_ORDER = frozenset(want.value for want in LEDGERS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,22 @@ class Facts:
         """Whether some usable source gives *want*, and the target is still there."""
         return self.exited is None and any(
             item.usable and want.value in item.gives for item in self.capabilities
+        )
+
+    @property
+    def offers_probes(self) -> bool:
+        """Whether anything can be probed here."""
+        return any(self.offers(want) for want in LEDGERS.values())
+
+    @property
+    def finding_sources(self) -> bool:
+        """Whether a source that was asked has not answered yet; one that acts on order only was not."""
+        on_order = {
+            item.engine for item in self.capabilities if item.usable and _ON_ORDER.issuperset(item.gives)
+        }
+        return any(
+            source.state is SourceState.WAITING and source.name not in on_order
+            for source in self.snapshot.sources
         )
 
     def points(self, metric: Metric) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from leaktui.engines.protocol import DUMP_GATE, STOP_SECONDS_PER_GOROUTINE, Want
+from leaktui.engines.protocol import DUMP_GATE, LEDGERS, STOP_SECONDS_PER_GOROUTINE, Want
 from leaktui.model.capability import Impact, SourceState
 from leaktui.model.holder import HolderSearch
 from leaktui.text import format_count, format_duration
@@ -29,6 +29,7 @@ _LIGHT = frozenset(
         Want.HEAP_CENSUS,
     }
 )
+_LEDGERS = frozenset(LEDGERS.values())
 
 
 class Orders:
@@ -136,11 +137,13 @@ class Orders:
 
     def give_up(self) -> None:
         """Give up what somebody is waiting for: the search for holders, or else all long looks under way."""
-        wants = {Want.HOLDERS} if self._searching else None
-        self._searching = 0
-        if self._screen.investigation is not None:
-            self._screen.investigation.session.cancel(wants)
+        session = self._screen.investigation.session if self._screen.investigation is not None else None
+        if session is not None:
+            # Probes are no look somebody waits for: they have a key of their own.
+            all_looks = {want for want in Want if want not in _LEDGERS and session.is_under_way(want)}
+            session.cancel({Want.HOLDERS} if self._searching else all_looks)
             self._screen.notify("the capture under way is given up", markup=False)
+        self._searching = 0
 
     def _ready(self) -> InvestigationLike | None:
         investigation = self._screen.investigation

@@ -13,6 +13,7 @@ from leaktui.engines.protocol import Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability
 from leaktui.model.finding import Diagnosis
+from leaktui.model.ledger import LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
 from leaktui.session.history import Metric, Point
@@ -79,6 +80,12 @@ class InvestigationLike(Protocol):
     def set_baseline(self) -> None: ...
 
     def take_trace(self, seconds: float = 5.0) -> bool: ...
+
+    def arm(self, kinds: Iterable[LedgerKind]) -> bool: ...
+
+    def disarm(self, kinds: Iterable[LedgerKind] = ...) -> None: ...
+
+    def armed(self, kind: LedgerKind) -> bool: ...
 
     def close(self) -> None: ...
 

@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 
 from leaktui.analysis.growth import theil_sen
 from leaktui.model.assessment import Slope
-from leaktui.model.capability import SourceState
+from leaktui.model.capability import Source, SourceState
 from leaktui.session.history import Metric
 from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable
-from leaktui.tui.facts import Facts
+from leaktui.tui.facts import PROBES, Facts
+from leaktui.tui.probe_words import probes_state
 from leaktui.tui.widgets.columns import UNKNOWN
 from leaktui.tui.widgets.sparkline import draw_bar, draw_sparkline
-from leaktui.tui.widgets.toned import Line, Span, Tone, fit_text, join, line_width, spread
+from leaktui.tui.widgets.toned import Line, Span, fit_text, join, line_width, spread
 from leaktui.tui.wording import IMPACT_WORDS, STATE_MARKS
 
 # Growth is told for the recent past only, so that a leak that was stopped is seen to have stopped.
@@ -70,7 +71,7 @@ def draw_status(facts: Facts, progress: Progress | None = None, *, roomy: bool =
         return ((bar, "graph"), (printable(progress.text, 40), "accent"), (hint, "muted"))
     if facts.paused:
         return (("‖ paused", "warning"),)
-    if any(source.state is SourceState.WAITING for source in facts.snapshot.sources):
+    if facts.finding_sources:
         return (("… finding sources", "accent"),)
     return (("● ", "success"), (f"watching {watched}", "muted"))
 
@@ -143,20 +144,31 @@ def draw_engines(facts: Facts, width: int) -> Line:
     paused: Line = ((f"target paused {_pause_text(pause_ms)} ", "muted"),)
     if pause_ms < 0.5:
         paused = (("target never paused ", "muted"),)
-    for wordy in (True, False):
-        parts: list[Line] = []
-        for source in facts.snapshot.sources:
-            used = source.state is SourceState.USED
-            word = impacts.get(source.name, "") if used else source.state.value
-            tone: Tone = "danger" if source.state is SourceState.FAILED else "muted"
-            said = f" {word}" if word and (wordy or used) else ""
-            parts.append(
-                (STATE_MARKS[source.state], (f" {printable(source.name, 20)}", "plain"), (said, tone))
-            )
-        line: Line = ((" ", "plain"), *join(parts, ("   ", "plain")))
+    for words, gap in ((2, 3), (1, 3), (0, 2)):
+        parts = [
+            _engine_part(source, facts, impacts.get(source.name, ""), words)
+            for source in facts.snapshot.sources
+        ]
+        line: Line = ((" ", "plain"), *join(parts, (" " * gap, "plain")))
         if line_width(line) + line_width(paused) < width:
             break
     return spread(line, paused, width)
+
+
+def _engine_part(source: Source, facts: Facts, impact: str, words: int) -> Line:
+    """An engine of the row, with *words* for every state (2), for what is used (1), or for probes alone (0)."""
+    name: Span = (f" {printable(source.name, 20)}", "plain")
+    if (
+        source.name == PROBES
+        and source.state in (SourceState.USED, SourceState.WAITING)
+        and facts.offers_probes
+    ):
+        mark, (text, tone) = probes_state(facts, wordy=words == 2)
+        return mark, name, (f" {text}", tone)
+    used = source.state is SourceState.USED
+    word = impact if used else source.state.value
+    tone = "danger" if source.state is SourceState.FAILED else "muted"
+    return STATE_MARKS[source.state], name, (f" {word}" if word and words > (0 if used else 1) else "", tone)
 
 
 def _pause_text(milliseconds: float) -> str:

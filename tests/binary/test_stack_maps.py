@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from leaktui.binary.executable import Executable
-from leaktui.binary.pclntab import FuncTables, PcLineTable
+from leaktui.binary.func_record import FuncTables
+from leaktui.binary.pclntab import PcLineTable
 from leaktui.binary.stack_maps import FrameMap, StackMaps, StackObject
 from leaktui.errors import DecodeError
 from tests.binary.go_builds import Builder

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leaktui.engines.protocol import Want
+from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability, Source, SourceState
 from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
 from leaktui.session.history import Metric, Point
 from tests.tui.scene import (
+    ALLOCATION_LEDGER,
+    BODY_LEDGER,
     CAPABILITIES,
+    FD_LEDGER,
     GROUPS,
     IN_MEMORY,
     LEAKING,
@@ -22,6 +26,9 @@ from tests.tui.scene import (
     MEMORY_CAPABILITIES,
     MEMORY_SNAPSHOT,
     NOW,
+    PROBED,
+    PROBING_CAPABILITIES,
+    PROBING_SOURCES,
     RISING_SERIES,
     SITES,
     SNAPSHOT,
@@ -94,6 +101,9 @@ class FakeInvestigation:
     baselines: int = 0
     traces: list[float] = field(default_factory=list)
     closed: bool = False
+    books: dict[LedgerKind, Ledger] = field(default_factory=dict)
+    refuses: bool = False
+    disarmed: list[frozenset[LedgerKind]] = field(default_factory=list)
 
     def start(self) -> None:
         self.listener("started")
@@ -104,6 +114,32 @@ class FakeInvestigation:
     def take_trace(self, seconds: float = 5.0) -> bool:
         self.traces.append(seconds)
         return True
+
+    def armed(self, kind: LedgerKind) -> bool:
+        return LEDGERS[kind] in self.session.under_way
+
+    def arm(self, kinds: Iterable[LedgerKind]) -> bool:
+        """As the engine: first the books, and more of them as the test goes on."""
+        kinds = [kind for kind in kinds if self.session.offers(LEDGERS[kind])]
+        self.session.under_way |= {LEDGERS[kind] for kind in kinds}
+        if not self.refuses:
+            for kind in kinds:
+                if kind in self.books:
+                    self.keep(self.books[kind])
+        return bool(kinds)
+
+    def disarm(self, kinds: Iterable[LedgerKind] = tuple(LedgerKind)) -> None:
+        self.disarmed.append(frozenset(kinds))
+        for kind in self.disarmed[-1]:
+            self.session.under_way.discard(LEDGERS[kind])
+            ledger = self.session.snapshot.ledger(kind)
+            if ledger is not None:
+                self.keep(replace(ledger, armed=False))
+
+    def keep(self, ledger: Ledger) -> None:
+        """The newest books of a kind."""
+        others = tuple(item for item in self.session.snapshot.ledgers if item.kind is not ledger.kind)
+        self.move(ledgers=(*others, ledger))
 
     def close(self) -> None:
         self.closed = True
@@ -129,6 +165,20 @@ def read_from_memory() -> FakeInvestigation:
     session = FakeSession(MEMORY_SNAPSHOT, capabilities=MEMORY_CAPABILITIES)
     session.offered = frozenset(Want(name) for item in MEMORY_CAPABILITIES for name in item.gives)
     return FakeInvestigation(session, IN_MEMORY)
+
+
+def probing(*armed: LedgerKind) -> FakeInvestigation:
+    """The same where probes are permitted; those for *armed* are in."""
+    investigation = read_from_memory()
+    session = investigation.session
+    session.capabilities = PROBING_CAPABILITIES
+    session.offered |= {*LEDGERS.values()}
+    session.snapshot = replace(session.snapshot, sources=PROBING_SOURCES)
+    investigation.books = {item.kind: item for item in (BODY_LEDGER, FD_LEDGER, ALLOCATION_LEDGER)}
+    investigation.assessment = PROBED
+    if armed:
+        investigation.arm(armed)
+    return investigation
 
 
 def looking() -> FakeInvestigation:

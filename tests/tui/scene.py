@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaktui.model.assessment import Assessment, FdRow, GroupRow, SiteRow, Slope
+from leaktui.model.assessment import Assessment, FdRow, GroupRow, LedgerRow, SiteRow, Slope
 from leaktui.model.body import BodyHolder, BodyState
 from leaktui.model.capability import Capability, Impact, Source, SourceState
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind, Verdict
@@ -12,6 +12,7 @@ from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.heap_census import HeapCensus, SizeClass, TypeCount
 from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
+from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace, Opened
 from leaktui.model.process import FdKind, GoProcess, ProcessStat
 from leaktui.model.profile import AllocSite, HeapProfile
 from leaktui.model.snapshot import Snapshot
@@ -455,6 +456,101 @@ IN_MEMORY = replace(
     ),
     sites=(),
 )
+
+
+# -- what probes saw -----------------------------------------------------------------------------
+
+PROBING_CAPABILITIES = (
+    *MEMORY_CAPABILITIES[:2],
+    Capability("probes", True, Impact.LIGHT, ("body-ledger", "fd-ledger", "allocation-ledger")),
+    MEMORY_CAPABILITIES[2],
+)
+PROBING_SOURCES = (
+    *MEMORY_SOURCES[:2],
+    Source("probes", SourceState.WAITING, "no answer yet"),
+    MEMORY_SOURCES[2],
+)
+PROBES_REFUSED = Capability(
+    "probes",
+    False,
+    Impact.LIGHT,
+    reason="the kernel lets only root place probes here",
+    remedy="run leaktui with sudo, or give it CAP_PERFMON, CAP_BPF and CAP_SYS_PTRACE",
+)
+PRICES = Frame("main.(*prices).current", "/srv/shop/src/prices.go", 88, 0x6A4400)
+LATEST: Stack = (*DO[:3], OWNER, frame("main.warmUp", "/srv/shop/src/warm.go", 19), MAIN)
+CLOSING: Stack = (*DO[:3], PRICES, HANDLER, *DO[5:])
+TO_END: Stack = (*DO[:3], frame("main.(*health).ping", "/srv/shop/src/health.go", 27), MAIN)
+DIALLED: Stack = (go("net.newFD", "net/fd_unix.go", 26), go("net.socket", "net/sock_posix.go", 19), DIAL_CONN)
+OPENED_FILE: Stack = (
+    go("os.newFile", "os/file_unix.go", 181),
+    frame("main.readRates", "/srv/shop/src/rates.go", 52),
+)
+BODY_LEDGER = Ledger(
+    LedgerKind.BODIES,
+    began=NOW - 12,
+    time=NOW,
+    places=(
+        LedgerPlace(DO, 90, collected=2),
+        LedgerPlace(LATEST, 8),
+        LedgerPlace(CLOSING, 322, 319, closing_seconds=(0.0031, 0.0042, 0.0057)),
+        LedgerPlace(TO_END, 16, ended=16, whole=False),
+    ),
+    open=(
+        Opened(
+            BODY, NOW - 11.5, 0, 2001, "GET", "https://users.internal/v1/users/1000?token=secret", 503, "HTTP/1.1",
+            12_698, RESPONSE,
+        ),
+        *(
+            Opened(
+                BODY + 0x140 * index, NOW - 11.5 + index / 10, 1 if index > 87 else 0, 2001 + index, "GET",
+                f"https://users.internal/v1/users/{1000 + index}?token=secret", 503, "HTTP/1.1", 12_698, 0x10 + index,
+            )
+            for index in range(1, 96)
+        ),
+        *(
+            Opened(
+                BODY + 0x90000 + index, NOW - index / 4, 2, 3001 + index, "POST",
+                "https://prices.internal/v2/quote", 200, "HTTP/2.0",
+            )
+            for index in range(3)
+        ),
+    ),
+    hits=2_180,
+    probes=41,
+    unseen=("hijacked connections",),
+)  # fmt: skip
+FD_LEDGER = Ledger(
+    LedgerKind.FDS,
+    began=NOW - 12,
+    time=NOW,
+    places=(LedgerPlace(DIALLED, 96, 4), LedgerPlace(OPENED_FILE, 25, 0, 0, 22)),
+    open=(
+        *(Opened(20 + index, NOW - 11.5 + index / 10, 0, 2001 + index, name="tcp") for index in range(92)),
+        *(Opened(200 + index, NOW - 2, 1, 18, name="/var/lib/shop/rates.csv") for index in range(3)),
+    ),
+    hits=260,
+    dropped=3,
+    probes=9,
+)
+ALLOCATION_LEDGER = Ledger(
+    LedgerKind.ALLOCATIONS,
+    began=NOW - 12,
+    time=NOW,
+    places=(LedgerPlace(SITES[2].site.stack, 62, collected=48, bytes=62 << 17),),
+    open=tuple(Opened(0xC001000000 + 0x20000 * index, NOW - 6, 0, 2001, size=1 << 17) for index in range(14)),
+    hits=62,
+    probes=4,
+)
+LEDGER_ROWS = (
+    LedgerRow(LedgerKind.BODIES, OWNER, True, 98, 0, 0, 2, 96, 98, 0, None, 11.5, 0, (0, 1)),
+    LedgerRow(LedgerKind.BODIES, PRICES, True, 322, 319, 0, 0, 3, 0, 3, 0.0042, 0.5, 0, (2,)),
+    LedgerRow(LedgerKind.BODIES, TO_END[3], False, 16, 0, 16, 0, 0, 0, 0, None, None, 0, (3,)),
+    LedgerRow(LedgerKind.FDS, None, False, 96, 4, 0, 0, 92, 92, 0, 1.1, 11.5, 0, (0,)),
+    LedgerRow(LedgerKind.FDS, OPENED_FILE[1], True, 25, 0, 0, 22, 3, 22, 3, None, 2.0, 0, (1,)),
+    LedgerRow(LedgerKind.ALLOCATIONS, OWNER, True, 62, 0, 0, 48, 14, 0, 0, None, 6.0, 62 << 17, (0,)),
+)
+PROBED = replace(IN_MEMORY, ledger=LEDGER_ROWS)
 
 
 def ramp(first: float, last: float, seconds: float = 84.0, step: float = 2.0) -> tuple[Point, ...]:

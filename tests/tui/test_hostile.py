@@ -7,15 +7,29 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from leaktui.model.assessment import LedgerRow
 from leaktui.model.finding import Evidence
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import GoroutineGroup
 from leaktui.model.heap_census import TypeCount
 from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
+from leaktui.model.ledger import LedgerKind, LedgerPlace, Opened
 from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
 from tests.tui.driving import make_app, screen_text, wait_for_facts
-from tests.tui.fakes import FakeInvestigation, read_from_memory
-from tests.tui.scene import BODIES, BODY, CENSUS, GROUPS, LEAKING, SITES, SUSPECT, TARGET
+from tests.tui.fakes import FakeInvestigation, probing, read_from_memory
+from tests.tui.scene import (
+    ALLOCATION_LEDGER,
+    BODIES,
+    BODY,
+    BODY_LEDGER,
+    CENSUS,
+    FD_LEDGER,
+    GROUPS,
+    LEAKING,
+    SITES,
+    SUSPECT,
+    TARGET,
+)
 
 HOSTILE = [
     "[red]main.f[/red]",
@@ -125,6 +139,50 @@ async def test_every_text_out_of_memory_is_drawn_literally() -> None:
             assert all(cell_len(line) <= 80 for line in text.split("\n"))
     assert "held by global [red]main.f[/red]" in seen and "panic: main.\\x1b[2J" in seen
     assert "chan main.日本語" in seen
+
+
+def hostile_ledger() -> FakeInvestigation:
+    """Every name wherever what is probed decides a text."""
+    investigation = probing(*LedgerKind)
+    for ledger in (BODY_LEDGER, FD_LEDGER, ALLOCATION_LEDGER):
+        places = tuple(LedgerPlace((frame, *FRAMES), 9, 1, ended=1, collected=1) for frame in FRAMES)
+        opened = tuple(
+            Opened(0x1000 + number, 990.0, number, 7, name, f"http://{name}/?{name}", 200, name, name=name)
+            for number, name in enumerate(HOSTILE)
+        )
+        ledger = replace(
+            ledger, places=places, open=opened, unseen=tuple(HOSTILE), ended=HOSTILE[0] + HOSTILE[1]
+        )
+        investigation.keep(ledger)
+    investigation.assessment = replace(
+        investigation.assessment,
+        ledger=tuple(
+            LedgerRow(kind, frame, True, 9, 1, 1, 1, 6, 5, 1, 0.1, 9.0, 1 << 20, (number,))
+            for kind in LedgerKind
+            for number, frame in enumerate(FRAMES)
+        ),
+    )
+    return investigation
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 40)])
+async def test_every_text_of_a_ledger_is_drawn_literally(size: tuple[int, int]) -> None:
+    app = make_app(hostile_ledger())
+    seen = ""
+    async with app.run_test(size=size) as pilot:
+        await wait_for_facts(pilot)
+        down = ["down"] * 3
+        one = ["enter", "enter", "pagedown", "escape", "g", "enter", "pagedown", "escape", "escape"]
+        for key in ["4", "g", "g", "g", *one, *down, *one, "m", *one, *down, *one, "m", *one, *down, *one]:
+            await pilot.press(key)
+            text = screen_text(app)
+            seen += text
+            assert not any(ord(character) < 32 and character != "\n" for character in text)
+            assert not any(0xD800 <= ord(character) < 0xE000 for character in text)
+            assert "\u202e" not in text
+            assert all(cell_len(line) <= size[0] for line in text.split("\n"))
+        assert app.is_running
+    assert "[red]main.f[/red]" in seen and "日本語" in seen and "\\x1b[2J" in seen
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 40)])

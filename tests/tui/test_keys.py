@@ -102,7 +102,7 @@ async def test_cursor_stays_on_its_row_while_rows_move() -> None:
             **{name: getattr(LEAKING, name) for name in LEAKING.__dataclass_fields__}
             | {"suspects": (SECOND, SUSPECT)}
         )
-        watch_screen(app)._redraw()
+        watch_screen(app).redraw()
         await pilot.pause()
         assert table.rows[0] == SECOND
         assert table.cursor_row == SECOND
@@ -282,7 +282,7 @@ async def test_first_suspect_appears_by_itself_with_the_focus_on_it() -> None:
         await wait_for_facts(pilot)
         assert "LOOKING" in screen_text(app)
         investigation.assessment = LEAKING
-        watch_screen(app)._redraw()
+        watch_screen(app).redraw()
         await wait_for(pilot, lambda: "LEAK  response body never closed" in screen_text(app))
         await pilot.press("enter")
         await wait_for(pilot, lambda: "Suspects › main.loadUser" in screen_text(app))

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from leaktui.model.capability import Source, SourceState
+from leaktui.model.ledger import LedgerKind
 from leaktui.session.events import ProgressMade
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
-from tests.tui.fakes import FakeInvestigation, clean, looking, read_from_memory
-from tests.tui.scene import BODY_HOLDERS, DETAIL
+from tests.tui.fakes import FakeInvestigation, clean, looking, probing, read_from_memory
+from tests.tui.scene import (
+    BODY_HOLDERS,
+    BODY_LEDGER,
+    DETAIL,
+    PROBES_REFUSED,
+    PROBING_CAPABILITIES,
+    PROBING_SOURCES,
+)
 
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 50)
 Compare = Callable[..., bool]
@@ -152,6 +162,58 @@ def test_exited(snap_compare: Compare) -> None:
     investigation = FakeInvestigation()
     investigation.session.exited = "process 4242 exited"
     assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=after_facts())
+
+
+LEDGER = ("4", "g", "g", "g")
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, WIDE], ids=["80", "120", "200"])
+def test_ledger(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(
+        make_app(probing(LedgerKind.BODIES)), terminal_size=size, run_before=after_facts(*LEDGER)
+    )
+
+
+@pytest.mark.parametrize("kind", [LedgerKind.FDS, LedgerKind.ALLOCATIONS], ids=["fds", "allocations"])
+def test_ledger_of_other_things(snap_compare: Compare, kind: LedgerKind) -> None:
+    keys = (*LEDGER, *["m"] * list(LedgerKind).index(kind))
+    assert snap_compare(make_app(probing(*LedgerKind)), terminal_size=SMALL, run_before=after_facts(*keys))
+
+
+def test_bodies_beside_a_ledger(snap_compare: Compare) -> None:
+    app = make_app(probing(LedgerKind.BODIES))
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("4"))
+
+
+def test_open_bodies_of_an_owner(snap_compare: Compare) -> None:
+    app = make_app(probing(LedgerKind.BODIES))
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts(*LEDGER, "enter"))
+
+
+def test_open_body_of_a_ledger(snap_compare: Compare) -> None:
+    app = make_app(probing(LedgerKind.BODIES))
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts(*LEDGER, "enter", "enter"))
+
+
+def test_question_before_probes(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(probing()), terminal_size=SMALL, run_before=after_facts("4", "a", "2"))
+
+
+def test_no_probes_here(snap_compare: Compare) -> None:
+    investigation = probing()
+    investigation.session.capabilities = (*PROBING_CAPABILITIES[:2], PROBES_REFUSED)
+    unavailable = Source(
+        "probes", SourceState.UNAVAILABLE, PROBES_REFUSED.reason, remedy=PROBES_REFUSED.remedy
+    )
+    investigation.move(sources=(*PROBING_SOURCES[:2], unavailable))
+    assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=after_facts("4", "a"))
+
+
+def test_probes_that_took_themselves_out(snap_compare: Compare) -> None:
+    investigation = probing()
+    why = "the probes took themselves out: 41.2k hits a second are more than the 30.0k allowed"
+    investigation.keep(replace(BODY_LEDGER, armed=False, ended=why))
+    assert snap_compare(make_app(investigation), terminal_size=SMALL, run_before=after_facts(*LEDGER))
 
 
 def test_question_before_a_pause(snap_compare: Compare) -> None:

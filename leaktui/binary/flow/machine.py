@@ -9,8 +9,9 @@ from __future__ import annotations
 from leaktui.binary.flow.code import ABI_REGISTERS
 from leaktui.binary.flow.facts import Facts, Stored
 from leaktui.binary.flow.metadata import Metadata
-from leaktui.binary.flow.numbers import mask_value, method_at, move_value, signed_number
-from leaktui.binary.flow.state import Address, Condition, State, Status
+from leaktui.binary.flow.numbers import mask_value, move_value
+from leaktui.binary.flow.operands import INDEXED, WORD, Operands
+from leaktui.binary.flow.state import Address, State, Status
 from leaktui.binary.flow.values import (
     BARRIER,
     BODY_DATA,
@@ -22,15 +23,11 @@ from leaktui.binary.flow.values import (
     SHARED_OFFSET,
     Constant,
     Flag,
-    Itab,
-    Loaded,
     Pair,
     Pointer,
     Region,
-    Unread,
     Value,
     is_followed,
-    known_zero,
 )
 from leaktui.binary.x86_instruction import (
     RCX,
@@ -41,30 +38,29 @@ from leaktui.binary.x86_instruction import (
     Immediate,
     Instruction,
     Memory,
-    Operand,
     Operation,
 )
 
-_SIGN = 1 << 63
-_WORD = 8
-_INDEXED = 1 << 40
-"""Offset under which words at an unknown index of an object are kept: they are in it, no one knows where."""
-_CACHE_ENTRY_ITAB = 0x10
-_BODY_METHODS = ("Close", "Read")
-"""The methods of io.ReadCloser, sorted as in its itab."""
 _FLAG_KEEPERS = frozenset(
     (Operation.MOVE, Operation.LOAD_ADDRESS, Operation.NOP, Operation.PUSH, Operation.POP, Operation.EXCHANGE)
 )
 _VARIABLES = ("*http.Response", "io.ReadCloser")
 """Types of single variables that were moved to the heap because a closure shares them."""
+_WHOLE = ("response", "body")
+_READERS = frozenset(
+    ("io", "bufio", "json", "gzip", "zlib", "flate", "xml", "csv", "gob", "multipart", "textproto")
+)
+"""Packages whose readers do not close what they read."""
 
 
 class Machine:
     """Applies instructions to states and notes what they do to the response."""
 
     def __init__(self, metadata: Metadata, facts: Facts) -> None:
-        self._metadata = metadata
+        self._operands = operands = Operands(metadata)
         self._facts = facts
+        self.read = operands.read
+        """The value of an operand of up to 8 bytes."""
         self.allocated: dict[Region, str] = {}
         """Type names of heap regions."""
 
@@ -80,7 +76,7 @@ class Machine:
                 self._move(instruction, state)
             case Operation.LOAD_ADDRESS:
                 assert isinstance(destination, int)
-                value = self._address_value(state, source) if instruction.width == _WORD else None
+                value = self._operands.address(state, source) if instruction.width == WORD else None
                 state.set(destination, value)
             case Operation.ZERO:
                 assert isinstance(destination, int)
@@ -100,16 +96,16 @@ class Machine:
                 state.set(destination, None if met is None else Constant(int(met)))
                 state.test = test
             case Operation.TEST | Operation.COMPARE:
-                state.test = self._test(instruction, state)
+                state.test = self._operands.compare(state, instruction)
             case Operation.EXCHANGE:
                 self._exchange(instruction, state)
             case Operation.PUSH:
-                value = self.read(state, source, _WORD)
-                state.set(RSP, move_value(state.get(RSP), -_WORD))
+                value = self.read(state, source, WORD)
+                state.set(RSP, move_value(state.get(RSP), -WORD))
                 self._store(instruction, state, Memory(RSP, None, 1, 0), value)
             case Operation.POP:
-                value = self.read(state, Memory(RSP, None, 1, 0), _WORD)
-                state.set(RSP, move_value(state.get(RSP), _WORD))
+                value = self.read(state, Memory(RSP, None, 1, 0), WORD)
+                state.set(RSP, move_value(state.get(RSP), WORD))
                 if isinstance(destination, int):
                     state.set(destination, value)
                 elif isinstance(destination, Memory):
@@ -148,116 +144,37 @@ class Machine:
         other.set(destination, new)
         return [state, other]
 
-    # --- operands ---
-
-    def read(self, state: State, operand: Operand | None, width: int) -> Value | None:
-        """The value of an operand of up to 8 bytes."""
-        if isinstance(operand, Immediate):
-            return Constant(operand.value & (1 << 64) - 1)
-        if isinstance(operand, int):
-            if operand >= XMM0:
-                pair = state.get_pair(operand)
-                return pair.low if pair else None
-            value = state.get(operand)
-            return value if width == _WORD or isinstance(value, Constant) else None
-        return self._load(state, operand, width) if operand is not None else None
-
-    def locate(self, state: State, memory: Memory) -> Address | None:
-        """The region and offset a memory operand is at, if they are known."""
-        base = state.get(memory.base) if memory.base is not None else None
-        if not isinstance(base, Pointer) or memory.segment:
-            return None
-        offset = base.offset + memory.displacement
-        if memory.scaled is not None:
-            index = state.get(memory.scaled)
-            if not isinstance(index, Constant):
-                return base.region, _INDEXED + memory.displacement
-            offset += index.number * memory.scale
-        return base.region, offset
-
-    def _load(self, state: State, memory: Memory, width: int) -> Value | None:
-        if memory.segment:
-            return None
-        address = self.locate(state, memory)
-        if address is not None:
-            value = state.memory.get(address)
-            if width == 1 and value is None and state.status is Status.OPEN:
-                return Unread(*address)
-            if width == _WORD or isinstance(value, Flag if width == 1 else Constant):
-                return value
-            return None
-        if width != _WORD:
-            return None
-        if memory.base is None:
-            return Loaded(memory.displacement) if memory.scaled is None else None
-        base = state.get(memory.base)
-        for part in (base, state.get(memory.scaled) if memory.scaled is not None else None):
-            # The fast path of an interface conversion finds the itab in the TypeAssert's cache.
-            if isinstance(part, Loaded) and memory.displacement == _CACHE_ENTRY_ITAB:
-                interface = self._metadata.find_asserted_interface(part.address)
-                return None if interface is None else Itab(interface)
-        if memory.scaled is not None:
-            return None
-        if base == BODY_ITAB:
-            return method_at(_BODY_METHODS, memory.displacement)
-        if isinstance(base, Itab):
-            return method_at(self._metadata.interface_methods(base.interface) or (), memory.displacement)
-        if isinstance(base, Constant):
-            word = self._metadata.read_word(base.number + memory.displacement)
-            return Constant(word) if word else None
-        return None
-
-    def _address_value(self, state: State, operand: Operand | None) -> Value | None:
-        if not isinstance(operand, Memory) or operand.segment:
-            return None
-        if operand.base is None:
-            return Constant(operand.displacement) if operand.scaled is None else None
-        if operand.scaled is not None:
-            index = state.get(operand.scaled)
-            if not isinstance(index, Constant):
-                return None
-            return move_value(state.get(operand.base), operand.displacement + index.number * operand.scale)
-        return move_value(state.get(operand.base), operand.displacement)
-
     # --- effects ---
 
     def _move(self, instruction: Instruction, state: State) -> None:
         destination, source, width = instruction.destination, instruction.source, instruction.width
         if isinstance(destination, int):
             if destination >= XMM0:
-                state.set(destination, self._read_pair(state, source, width))
+                state.set(destination, self._operands.read_pair(state, source, width))
                 return
             value = self.read(state, source, width)
             if isinstance(value, Flag):
                 value = Constant(value.number)
-            elif width < _WORD and isinstance(value, Constant):
+            elif width < WORD and isinstance(value, Constant):
                 value = Constant(value.number & (1 << 8 * width) - 1) if width != 2 else None
             state.set(destination, value)
             return
         assert isinstance(destination, Memory)
         if width == 16:
-            pair = self._read_pair(state, source, width)
+            pair = self._operands.read_pair(state, source, width)
             self._store(instruction, state, destination, pair.low if pair else None)
-            high = destination._replace(displacement=destination.displacement + _WORD)
+            high = destination._replace(displacement=destination.displacement + WORD)
             self._store(instruction, state, high, pair.high if pair else None)
             return
         value = self.read(state, source, width)
         if width == 1:
             value = Flag(value.number & 0xFF) if isinstance(value, Constant) else None
-        elif width != _WORD and not isinstance(value, Constant):
+        elif width != WORD and not isinstance(value, Constant):
             value = None
         self._store(instruction, state, destination, value)
 
-    def _read_pair(self, state: State, source: Operand | None, width: int) -> Pair | None:
-        if isinstance(source, int) and source >= XMM0:
-            return state.get_pair(source)
-        if width == 16 and isinstance(source, Memory):
-            high = source._replace(displacement=source.displacement + _WORD)
-            return Pair(self._load(state, source, _WORD), self._load(state, high, _WORD))
-        return Pair(self.read(state, source, width), NIL) if width == _WORD else None
-
     def _store(self, instruction: Instruction, state: State, memory: Memory, value: Value | None) -> None:
-        address = self.locate(state, memory)
+        address = self._operands.locate(state, memory)
         if address is not None:
             if memory.scaled is not None and state.reaches(value) in _WHOLE:
                 # An array's element: it may be found again by an index that is not known.
@@ -286,7 +203,7 @@ class Machine:
             state.write((value.region, SHARED_OFFSET), SHARED)
         if what is not None and outside:
             self.store_away(pc, state, "heap", what)
-        elif address[1] >= _INDEXED // 2:
+        elif address[1] >= INDEXED // 2:
             if what is None:
                 return
             self._contain(pc, state, what)
@@ -317,7 +234,7 @@ class Machine:
             return
         fields = [(offset, value) for offset, value in state.fields(source) if offset >= 0]
         if size is not None:
-            fields = [(offset, value) for offset, value in fields if offset < size or offset >= _INDEXED // 2]
+            fields = [(offset, value) for offset, value in fields if offset < size or offset >= INDEXED // 2]
         if isinstance(target, Pointer):
             self._erase(state, target, size)
             for offset, value in fields:
@@ -346,44 +263,13 @@ class Machine:
         first, second = instruction.destination, instruction.source
         assert isinstance(first, int)
         one, two = state.get(first), self.read(state, second, instruction.width)
-        if instruction.width != _WORD:
+        if instruction.width != WORD:
             one = two = None
         state.set(first, two)
         if isinstance(second, int):
             state.set(second, one)
         elif isinstance(second, Memory):
             self._store(instruction, state, second, one)
-
-    def _test(self, instruction: Instruction, state: State) -> Condition | None:
-        left, right, width = instruction.destination, instruction.source, instruction.width
-        value = self.read(state, left, width)
-        other = self.read(state, right, width)
-        if instruction.operation is Operation.TEST:
-            if left == right and isinstance(value, Unread):
-                return Condition(None, slot=(value.region, value.offset), byte=True)
-            if left == right and isinstance(left, int):
-                return Condition(value, register=left) if width == _WORD or value is not None else None
-            if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
-                mask = (1 << 8 * width) - 1
-                return Condition(value, zero=value.number & other.number & mask == 0)
-            return None
-        if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
-            difference = signed_number(value.number, width) - signed_number(other.number, width)
-            return Condition(value, zero=difference == 0, difference=difference)
-        if other == NIL and width == 1:
-            if isinstance(value, Unread):
-                return Condition(None, slot=(value.region, value.offset), byte=True)
-            return None
-        if other == NIL and width == _WORD:
-            slot = self.locate(state, left) if isinstance(left, Memory) else None
-            return Condition(value, register=left if isinstance(left, int) else None, slot=slot)
-        if (
-            value is not None
-            and other is not None
-            and {known_zero(value), known_zero(other)} == {True, False}
-        ):
-            return Condition(value, zero=False)
-        return None
 
     def _touch(self, instruction: Instruction, state: State) -> None:
         """Note that the response or its body is looked into here, not only moved about."""
@@ -423,12 +309,6 @@ class Machine:
                 continue
             return True
         return False
-
-
-_WHOLE = ("response", "body")
-_READERS = frozenset(
-    ("io", "bufio", "json", "gzip", "zlib", "flate", "xml", "csv", "gob", "multipart", "textproto")
-)
 
 
 def _forget(state: State, registers: tuple[int, ...]) -> None:

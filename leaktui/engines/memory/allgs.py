@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from leaktui.binary.executable import Executable
-from leaktui.binary.x86 import decode
-from leaktui.binary.x86_instruction import Memory
-from leaktui.engines.memory.reader import READ_LIMIT, MemoryReader
+from leaktui.binary.mentions import iter_mentions
+from leaktui.engines.memory.pointer_slices import iter_pointer_slices, read_pointer_slice
+from leaktui.engines.memory.reader import MemoryReader
 from leaktui.engines.memory.runtime_layout import GState, RuntimeLayout
 from leaktui.errors import DecodeError, EngineUnavailable
 
@@ -28,12 +28,14 @@ STATUS_LIMIT = 11
 _SAMPLE = 64
 _SMALLEST_STACK = 2048
 _LARGEST_STACK = 1 << 32
-_CHUNK = 4 << 20
 
 
 def find_allgs(executable: Executable, memory: MemoryReader, layout: RuntimeLayout) -> int:
     """The address of runtime.allgs in the process; raises EngineUnavailable when nothing proves to be it."""
-    for candidates in (_iter_operands(executable, layout), _iter_slices(memory, layout)):
+    for candidates in (
+        dict.fromkeys(_iter_mentioned(executable, layout)),
+        iter_pointer_slices(memory, layout.data, layout.data[1], GOROUTINE_LIMIT),
+    ):
         best = max(
             ((_plausible_length(memory, layout, address), address) for address in candidates), default=(0, 0)
         )
@@ -47,60 +49,16 @@ def find_allgs(executable: Executable, memory: MemoryReader, layout: RuntimeLayo
 
 def read_allgs(memory: MemoryReader, address: int) -> tuple[int, ...]:
     """The addresses of all runtime.g; raises DecodeError when the slice keeps moving or makes no sense."""
-    for _ in range(8):
-        pointer, length, capacity = struct.unpack("<QQQ", memory.read(address, 24))
-        if not pointer or length > capacity or length > GOROUTINE_LIMIT:
-            raise DecodeError("the list of goroutines makes no sense")
-        data = b"".join(
-            memory.read(pointer + start, min(_CHUNK, 8 * length - start))
-            for start in range(0, 8 * length, _CHUNK)
-        )
-        # It only grows, but when it is full it moves, and the old place is used for other things.
-        if memory.read(address, 8) == struct.pack("<Q", pointer):
-            return struct.unpack(f"<{length}Q", data)
-    raise DecodeError("the list of goroutines moved whenever it was read", remedy="try again")
+    return read_pointer_slice(memory, address, GOROUTINE_LIMIT, "the list of goroutines")
 
 
-def _iter_operands(executable: Executable, layout: RuntimeLayout) -> Iterator[int]:
+def _iter_mentioned(executable: Executable, layout: RuntimeLayout) -> Iterator[int]:
     """Addresses of variables that runtime.allgadd mentions, and those a slice's length would follow."""
-    function = executable.find_function("runtime.allgadd")
-    if function is None:
-        return
-    code = executable.image.read(function.entry, min(function.end - function.entry, 1 << 16))
-    seen = set()
-    offset = 0
-    while offset < len(code):
-        instruction = decode(code, offset, function.entry + offset)
-        if instruction is None:
-            offset += 1  # what comes of it proves itself, so a wrong start does no harm
-            continue
-        offset += instruction.size
-        for operand in (instruction.destination, instruction.source):
-            if isinstance(operand, Memory) and operand.base is None and operand.scaled is None:
-                address = operand.displacement + layout.bias
-                for start in (address, address - 8, address - 16):
-                    if start not in seen and layout.data[0] <= start <= layout.data[1] - 24:
-                        seen.add(start)
-                        yield start
-
-
-def _iter_slices(memory: MemoryReader, layout: RuntimeLayout) -> Iterator[int]:
-    """Addresses of variables that look like a slice of pointers, longest first, a few only."""
-    start, end = layout.data
-    found = []
-    for place in range(start, end - 24, READ_LIMIT):
-        size = min(READ_LIMIT, end - place)
-        try:
-            words = struct.unpack(f"<{size // 8}Q", memory.read(place, size // 8 * 8))
-        except DecodeError:
-            continue
-        for at in range(len(words) - 2):
-            length, capacity = words[at + 1], words[at + 2]
-            if 0 < length <= capacity <= GOROUTINE_LIMIT and words[at] > end and words[at] % 8 == 0:
-                found.append((length, place + 8 * at))
-    found.sort(reverse=True)
-    for _, address in found[:4096]:
-        yield address
+    for mention in iter_mentions(executable, ("runtime.allgadd",)):
+        address = mention.address + layout.bias
+        for start in (address, address - 8, address - 16):
+            if layout.data[0] <= start <= layout.data[1] - 24:
+                yield start
 
 
 def _plausible_length(memory: MemoryReader, layout: RuntimeLayout, address: int) -> int:

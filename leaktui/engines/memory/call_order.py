@@ -6,8 +6,9 @@ the code makes every answer for that function None, as does a byte that was not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from leaktui.binary.executable import Executable
 from leaktui.binary.flow.code import FunctionCode
@@ -36,9 +37,11 @@ class CallOrder:
 
     def __init__(self, executable: Executable) -> None:
         self._program = Program(ExecutableCode(executable))
-        self._flows: dict[int, _Flow | None] = {}
-        self._places: dict[int, _Flow | None] = {}
-        self._answers: dict[tuple[int, int, tuple[int, ...]], int | None] = {}
+        self._flow_at: Callable[[int], _Flow | None] = lru_cache(_ANSWERS_CACHED)(self._find_flow)
+        self._flow_from: Callable[[int], _Flow | None] = lru_cache(_FUNCTIONS_CACHED)(self._make_flow)
+        self._last_call: Callable[[int, int, tuple[int, ...]], int | None] = lru_cache(_ANSWERS_CACHED)(
+            self._find_last_call
+        )
 
     def is_call(self, pc: int) -> bool:
         """Whether *pc* is where a call returns to."""
@@ -64,12 +67,7 @@ class CallOrder:
         *others* are return addresses of indirect calls that are known to lead to *target*. None where it may have come
         to *pc* without such a call, or where that may have been one or another.
         """
-        key = (pc, target, tuple(sorted(others)))
-        if key not in self._answers:
-            if len(self._answers) >= _ANSWERS_CACHED:
-                self._answers.clear()
-            self._answers[key] = self._find_last_call(*key)
-        return self._answers[key]
+        return self._last_call(pc, target, tuple(sorted(others)))
 
     def is_past(self, pc: int, target: int) -> bool:
         """Whether a function now at the return address *pc* will not call *target* any more, or has just done so.
@@ -130,26 +128,13 @@ class CallOrder:
         instruction = code.at(address) if code is not None else None
         return 0 if instruction is None or instruction.operation is not Operation.CALL else instruction.end
 
-    def _flow_at(self, pc: int) -> _Flow | None:
-        try:
-            return self._places[pc]
-        except KeyError:
-            pass
-        if len(self._places) >= _ANSWERS_CACHED:
-            self._places.clear()
-        flow = self._places[pc] = self._find_flow(pc)
-        return flow
-
     def _find_flow(self, pc: int) -> _Flow | None:
         code = self._program.code_at(pc - 1)
-        if code is None:
-            return None
-        entry = code.function.entry
-        if entry not in self._flows:
-            if len(self._flows) >= _FUNCTIONS_CACHED:
-                self._flows.clear()
-            self._flows[entry] = _flow_of(code)
-        return self._flows[entry]
+        return None if code is None else self._flow_from(code.function.entry)
+
+    def _make_flow(self, entry: int) -> _Flow | None:
+        code = self._program.code_at(entry)
+        return None if code is None else _flow_of(code)
 
 
 def _flow_of(code: FunctionCode) -> _Flow:

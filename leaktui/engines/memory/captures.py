@@ -57,10 +57,6 @@ class Captures:
         self._heap_map: HeapMap | None = None
         self._heap_map_time = 0.0
 
-    def read_goroutines(self, tally: Tally, cancel: threading.Event) -> list[Seen]:
-        """All goroutines; raises TargetGone, and DecodeError when their list cannot be read."""
-        return list(self._attachment.goroutines.iter_seen(tally, cancel))
-
     def bodies(self, seen: Sequence[Seen], cancel: threading.Event) -> Iterator[Fact]:
         """The open response bodies."""
         if self._http1 is None:

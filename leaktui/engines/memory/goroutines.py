@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import SCAN_BIT, is_plausible, read_allgs
 from leaktui.engines.memory.ancestors import AncestorReader
 from leaktui.engines.memory.labels import read_labels
+from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.reader import MemoryReader
 from leaktui.engines.memory.runtime_layout import GState, RuntimeLayout
 from leaktui.engines.memory.unwind import End, Trace, Unwinder
@@ -45,8 +46,6 @@ BATCH = 1024
 STACK_LIMIT = 1 << 20
 """Bytes read of one stack, from its innermost end."""
 
-_GAP = 16 << 10
-_RANGE_LIMIT = 4 << 20
 _TRIES = 4
 _NANOSECONDS_A_MINUTE = 60_000_000_000
 
@@ -254,19 +253,7 @@ class GoroutineReader:
 
     def _read_raw(self, addresses: Sequence[int]) -> dict[int, bytes]:
         """The bytes of the g's at *addresses* (ascending) that can be read."""
-        size = self._layout.g.size
-        found: dict[int, bytes] = {}
-        for start, end, members in _iter_ranges(addresses, size):
-            try:
-                data = self._memory.read(start, end - start)
-            except DecodeError:
-                if len(members) > 1:
-                    for address in members:
-                        found.update(self._read_raw([address]))
-                continue
-            for address in members:
-                found[address] = data[address - start : address - start + size]
-        return found
+        return dict(iter_structs(self._memory, addresses, self._layout.g.size))
 
     def _read_trace(self, state: GState) -> Trace:
         """The stack as *state* says it is; torn where the goroutine runs."""
@@ -387,19 +374,3 @@ def _find_extras(layout: RuntimeLayout) -> Callable[[bytes], tuple[int, int]]:
     if bubble is None:
         return lambda raw: (read(raw, ancestors.offset)[0], 0)
     return lambda raw: (read(raw, ancestors.offset)[0], read(raw, bubble.offset)[0])
-
-
-def _iter_ranges(addresses: Iterable[int], size: int) -> Iterator[tuple[int, int, list[int]]]:
-    """(start, end, addresses in between): ascending *addresses* joined where they are near one another."""
-    start = end = 0
-    members: list[int] = []
-    for address in addresses:
-        if members and (address > end + _GAP or address + size > start + _RANGE_LIMIT):
-            yield start, end, members
-            members = []
-        if not members:
-            start = address
-        members.append(address)
-        end = address + size
-    if members:
-        yield start, end, members

@@ -17,6 +17,7 @@ from leaktui.binary.stack_maps import StackMaps
 from leaktui.engines.memory.allgs import SCAN_BIT, read_allgs
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.goroutines import StackBytes
+from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.reader import READ_LIMIT
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.unwind import Call, End
@@ -40,9 +41,6 @@ _GAP = 4 << 10
 _TRIES = 4
 _EXAMINED = 256
 """Goroutines looked at closely in one search: enough to say who holds something."""
-
-
-_Read = Callable[[int, int], bytes]
 
 
 class StackRange(NamedTuple):
@@ -184,7 +182,7 @@ class LiveFrames:
     def _iter_ranges(self, cancel: threading.Event) -> Iterator[tuple[StackRange, int]]:
         """Every stack, with the address of the goroutine's newest deferred call, 0 for none."""
         layout = self._attachment.layout.g
-        for g, data in iter_structs(self._memory.read, self.goroutines(), layout.size):
+        for g, data in iter_structs(self._memory, self.goroutines(), layout.size):
             if cancel.is_set():
                 return
             state = layout.decode(data)
@@ -332,30 +330,6 @@ class LiveFrames:
 
 def _is_same(now: GState | None, before: GState) -> bool:
     return now is not None and now == before
-
-
-def iter_structs(read: _Read, addresses: Sequence[int], size: int) -> Iterator[tuple[int, bytes]]:
-    """The *size* bytes at each of *addresses* (ascending) that can be read, read together where they are near."""
-    start = 0
-    while start < len(addresses):
-        stop = start + 1
-        while (
-            stop < len(addresses)
-            and addresses[stop] - addresses[stop - 1] <= size + 4 * _GAP
-            and addresses[stop] + size - addresses[start] <= _BATCH
-        ):
-            stop += 1
-        first = addresses[start]
-        try:
-            data = read(first, addresses[stop - 1] + size - first)
-        except DecodeError:
-            if stop - start > 1:
-                for address in addresses[start:stop]:
-                    yield from iter_structs(read, (address,), size)
-        else:
-            for address in addresses[start:stop]:
-                yield address, data[address - first : address - first + size]
-        start = stop
 
 
 def _mask_reader(attachment: Attachment) -> Callable[[int, int], bytes] | None:

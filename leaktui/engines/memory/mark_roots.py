@@ -11,8 +11,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
-from leaktui.binary.x86 import decode
-from leaktui.binary.x86_instruction import Memory
+from leaktui.binary.mentions import iter_mentions
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.heap_map import HeapMap
 from leaktui.engines.memory.marking import Marking, select_words
@@ -30,7 +29,6 @@ _SPECIALS_LIMIT = 1 << 22
 _SPECIAL_WORDS = 4
 """Of a special, after its head: specialfinalizer.fn, nret, fint, ot; specialCleanup's function and argument."""
 
-_CODE_LIMIT = 1 << 14
 _CHUNK = 4 << 20
 
 
@@ -55,7 +53,7 @@ class MarkRoots:
         self._special_size = special.size
         self._offset = special.fields["offset"]
         self._masks: list[tuple[int, int, bytes]] | None = None
-        self._queues = tuple(_iter_queues(attachment))
+        self._queues = tuple(dict.fromkeys(_iter_queues(attachment)))
         if not self._queues:
             raise _unusable("the queue of finalizers was not found")
         self._module = _Modules(attachment)
@@ -185,30 +183,11 @@ def _text_range(attachment: Attachment) -> tuple[int, int]:
 
 def _iter_queues(attachment: Attachment) -> Iterator[int]:
     """Addresses of variables that markroot mentions: those of the blocks of finalizers and cleanups are among them."""
-    executable, layout = attachment.executable, attachment.layout
-    seen = set()
-    for name in ("runtime.markroot", "runtime.queuefinalizer"):
-        function = executable.find_function(name)
-        if function is None:
-            continue
-        code = executable.image.read(function.entry, min(function.end - function.entry, _CODE_LIMIT))
-        offset = 0
-        while offset < len(code):
-            instruction = decode(code, offset, function.entry + offset)
-            if instruction is None:
-                offset += 1
-                continue
-            offset += instruction.size
-            for operand in (instruction.destination, instruction.source):
-                if isinstance(operand, Memory) and operand.base is None and operand.scaled is None:
-                    address = operand.displacement + layout.bias
-                    if (
-                        address % 8 == 0
-                        and address not in seen
-                        and layout.data[0] <= address < layout.data[1]
-                    ):
-                        seen.add(address)
-                        yield address
+    start, end = attachment.layout.data
+    for mention in iter_mentions(attachment.executable, ("runtime.markroot", "runtime.queuefinalizer")):
+        address = mention.address + attachment.bias
+        if address % 8 == 0 and start <= address < end:
+            yield address
 
 
 def _unusable(reason: str) -> EngineUnavailable:

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from leaktui.binary.x86 import decode
-from leaktui.binary.x86_instruction import Memory, Operation
+from leaktui.binary.mentions import iter_mentions
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.reader import CachedMemory
 from leaktui.errors import DecodeError
@@ -38,7 +37,6 @@ _HASHES_CHECKED = 32
 _WIDTHS_CHECKED = 2000
 _TRIES = 3
 _CANCEL_EVERY = 1024
-_CODE_LIMIT = 1 << 14
 _WORD = (1 << 64) - 1
 _RATE_LIMIT = 1 << 62
 
@@ -117,44 +115,18 @@ class MemoryProfile:
     def _find_buckets(self) -> int:
         """The first bucket of runtime.mbuckets, the newest; 0 for none."""
         layout = self._attachment.layout
-        seen = set()
-        for name in _MENTION_BUCKETS:
-            for address in self._mentioned(name):
-                if address in seen or not layout.data[0] <= address <= layout.data[1] - 8:
-                    continue
-                seen.add(address)
+        for address in dict.fromkeys(self._mentioned(*_MENTION_BUCKETS)):
+            if layout.data[0] <= address <= layout.data[1] - 8:
                 head = int.from_bytes(self._attachment.memory.read(address, 8), "little")
                 if head and self._are_buckets(head):
                     return head
         return 0
 
-    def _mentioned(self, name: str) -> Iterator[int]:
-        """Addresses of the variables that the function called *name* reads or points to."""
-        executable = self._attachment.executable
-        function = executable.find_function(name)
-        if function is None:
-            return
-        code = executable.image.read(function.entry, min(function.end - function.entry, _CODE_LIMIT))
-        offset = 0
-        while offset < len(code):
-            instruction = decode(code, offset, function.entry + offset)
-            if instruction is None:
-                offset += 1  # what comes of it proves itself, so a wrong start does no harm
-                continue
-            offset += instruction.size
-            source = instruction.source
-            if instruction.width != 8 or instruction.operation not in (
-                Operation.MOVE,
-                Operation.LOAD_ADDRESS,
-            ):
-                continue
-            if (
-                isinstance(source, Memory)
-                and source.base is None
-                and source.scaled is None
-                and not source.segment
-            ):
-                yield source.displacement + self._attachment.bias
+    def _mentioned(self, *functions: str) -> Iterator[int]:
+        """Addresses of the variables that the named functions read or point to."""
+        for mention in iter_mentions(self._attachment.executable, functions):
+            if mention.taken:
+                yield mention.address + self._attachment.bias
 
     def _are_buckets(self, head: int) -> bool:
         """Whether what begins at *head* are buckets of the memory profile, with the hashes of their stacks."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 from leaktui.binary.executable import Executable
+from leaktui.binary.mentions import iter_mentions
 from leaktui.binary.runtime_types import StructLayout
-from leaktui.binary.x86 import decode
-from leaktui.binary.x86_instruction import Memory
-from leaktui.engines.memory.reader import READ_LIMIT, CachedMemory, MemoryReader
+from leaktui.engines.memory.packed_fields import pack_fields
+from leaktui.engines.memory.pointer_slices import iter_pointer_slices, read_pointer_slice
+from leaktui.engines.memory.reader import CachedMemory, MemoryReader
 from leaktui.engines.memory.runtime_layout import RuntimeLayout
 from leaktui.errors import DecodeError, EngineUnavailable
 
@@ -31,12 +31,9 @@ SPANS_LIMIT = 16 << 20
 """More spans than leaktui reads."""
 
 _ADDRESS_LIMIT = 1 << 48
-_CHUNK = 4 << 20
 _SAMPLE = 256
 _GOOD_SHARE = 0.95
 _WINDOW = 160 << 10  # mheap_.pages, before allspans, is about 70 kB
-_CODE_LIMIT = 1 << 14
-_TRIES = 8
 _LOOKS = 3
 _COLLECTIONS = 64  # twice those that may happen while a sample is read
 
@@ -66,7 +63,6 @@ _FIELDS = (
     ("isUserArenaChunk", 1),
     ("largeType", 8),
 )
-_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class SpanState(NamedTuple):
@@ -94,23 +90,16 @@ class SpanLayout:
     def __init__(self, layout: StructLayout) -> None:
         """Raises EngineUnavailable when a field is missing or of another size."""
         places = []
-        for order, (name, size) in enumerate(_FIELDS):
+        for name, size in _FIELDS:
             field = layout.fields.get(name)
             if field is None or field.size != size:
                 raise unusable(
                     f"runtime.mspan has no field {name} of {size} bytes", "the layout of runtime.mspan"
                 )
-            places.append((field.offset, size, order))
-        places.sort()
-        codes, end = ["<"], 0
-        for offset, size, _ in places:
-            codes.append(f"{offset - end}x{_CODES[size]}")
-            end = offset + size
+            places.append((field.offset, size))
         self.size = layout.size
         """Bytes of a runtime.mspan."""
-        self._struct = struct.Struct("".join(codes))
-        positions = {order: position for position, (_, _, order) in enumerate(places)}
-        self._pick = itemgetter(*(positions[order] for order in range(len(places))))
+        self._struct, self._pick = pack_fields(places)
 
     def decode(self, data: bytes, offset: int = 0) -> SpanState:
         """The runtime.mspan at *offset* of *data*; raises struct.error when *data* ends inside it."""
@@ -154,7 +143,7 @@ def find_span_list(executable: Executable, memory: MemoryReader, layout: Runtime
     for candidates in (
         *((operands,) * _LOOKS),
         _iter_windows(executable, memory, layout),
-        _iter_slices(memory, *layout.data, layout.data[1]),
+        iter_pointer_slices(memory, layout.data, layout.data[1], SPANS_LIMIT),
     ):
         best, length = None, 0
         cached = CachedMemory(memory)
@@ -169,20 +158,7 @@ def find_span_list(executable: Executable, memory: MemoryReader, layout: Runtime
 
 def read_span_list(memory: MemoryReader, address: int) -> tuple[int, ...]:
     """The addresses of all runtime.mspan; raises DecodeError when the slice keeps moving or makes no sense."""
-    for _ in range(_TRIES):
-        pointer, length, capacity = struct.unpack("<QQQ", memory.read(address, 24))
-        if not pointer or length > capacity or length > SPANS_LIMIT:
-            raise DecodeError("the list of heap spans makes no sense")
-        try:
-            data = b"".join(
-                memory.read(pointer + start, min(_CHUNK, 8 * length - start))
-                for start in range(0, 8 * length, _CHUNK)
-            )
-        except DecodeError:
-            continue  # when it is full it moves, and the old place is given back (recordspan)
-        if memory.read(address, 8) == struct.pack("<Q", pointer):
-            return struct.unpack(f"<{length}Q", data)
-    raise DecodeError("the list of heap spans moved whenever it was read", remedy="try again")
+    return read_pointer_slice(memory, address, SPANS_LIMIT, "the list of heap spans")
 
 
 def is_plausible(span: SpanState) -> bool:
@@ -219,53 +195,19 @@ def _iter_operands(executable: Executable, layout: RuntimeLayout, names: Iterabl
 def _iter_windows(executable: Executable, memory: MemoryReader, layout: RuntimeLayout) -> Iterator[int]:
     """What looks like a slice of pointers after the variables that the allocator mentions."""
     end = 0
-    for address in sorted(_iter_mentioned(executable, layout, _SWEEPERS + _ALLOCATORS)):
+    for address in sorted(set(_iter_mentioned(executable, layout, _SWEEPERS + _ALLOCATORS))):
         start = max(address, end)
         end = min(address + _WINDOW, layout.data[1])
         if start < end:
-            yield from _iter_slices(memory, start, end, layout.data[1])
+            yield from iter_pointer_slices(memory, (start, end), layout.data[1], SPANS_LIMIT)
 
 
 def _iter_mentioned(executable: Executable, layout: RuntimeLayout, names: Iterable[str]) -> Iterator[int]:
-    """Addresses of variables that the code of the named functions mentions, each once."""
-    seen = set()
-    for name in names:
-        function = executable.find_function(name)
-        if function is None:
-            continue
-        code = executable.image.read(function.entry, min(function.end - function.entry, _CODE_LIMIT))
-        offset = 0
-        while offset < len(code):
-            instruction = decode(code, offset, function.entry + offset)
-            if instruction is None:
-                offset += 1  # what comes of it proves itself, so a wrong start does no harm
-                continue
-            offset += instruction.size
-            for operand in (instruction.destination, instruction.source):
-                if isinstance(operand, Memory) and operand.base is None and operand.scaled is None:
-                    address = operand.displacement + layout.bias & ~7
-                    if address not in seen and layout.data[0] <= address < layout.data[1]:
-                        seen.add(address)
-                        yield address
-
-
-def _iter_slices(memory: MemoryReader, start: int, end: int, variables_end: int) -> Iterator[int]:
-    """Addresses from *start* to *end* of what looks like a slice of pointers, longest first, a few only."""
-    start = (start + 7) & ~7
-    found = []
-    for place in range(start, end - 24, READ_LIMIT):
-        size = min(READ_LIMIT, end - place)
-        try:
-            words = struct.unpack(f"<{size // 8}Q", memory.read(place, size // 8 * 8))
-        except DecodeError:
-            continue
-        for at in range(len(words) - 2):
-            length, capacity = words[at + 1], words[at + 2]
-            if 0 < length <= capacity <= SPANS_LIMIT and words[at] > variables_end and words[at] % 8 == 0:
-                found.append((length, place + 8 * at))
-    found.sort(reverse=True)
-    for _, address in found[:4096]:
-        yield address
+    """Addresses of variables that the code of the named functions mentions."""
+    for mention in iter_mentions(executable, names):
+        address = mention.address + layout.bias & ~7
+        if layout.data[0] <= address < layout.data[1]:
+            yield address
 
 
 def _checked(

@@ -6,15 +6,15 @@ counts how often it stopped (trackingSeq; casgstatus in runtime/proc.go).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from leaktui.engines.memory.allgs import SCAN_BIT, read_allgs
 from leaktui.engines.memory.attachment import Attachment
+from leaktui.engines.memory.near_structs import iter_near
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.errors import DecodeError
 
 _GAP = 4 << 10
-_RANGE_LIMIT = 1 << 20
 _BLOCK = 16
 _HOT_KEPT = 256
 
@@ -24,7 +24,7 @@ class _Range:
 
     __slots__ = ("addresses", "data", "start")
 
-    def __init__(self, addresses: list[int]) -> None:
+    def __init__(self, addresses: Sequence[int]) -> None:
         self.start = addresses[0]
         self.addresses = addresses
         self.data = b""
@@ -96,19 +96,10 @@ class MovedGoroutines:
             if part.data
             for address in part.addresses
         }
-        self._ranges = []
-        members: list[int] = []
-        for address in sorted(set(addresses)):
-            if not address or address % 8:
-                continue
-            if members and (address > members[-1] + self._size + _GAP or address > members[0] + _RANGE_LIMIT):
-                self._ranges.append(self._range(members, known))
-                members = []
-            members.append(address)
-        if members:
-            self._ranges.append(self._range(members, known))
+        valid = sorted(address for address in set(addresses) if address and address % 8 == 0)
+        self._ranges = [self._range(members, known) for members in iter_near(valid, self._size, _GAP)]
 
-    def _range(self, members: list[int], known: dict[int, bytes]) -> _Range:
+    def _range(self, members: Sequence[int], known: dict[int, bytes]) -> _Range:
         """A range that holds what was seen of *members* before, so that they do not all look new."""
         part = _Range(members)
         data = bytearray(members[-1] + self._size - part.start)

@@ -8,11 +8,12 @@ stopped running (trackingSeq, runtime/proc.go `casgstatus`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import SCAN_BIT, is_plausible, read_allgs
 from leaktui.engines.memory.attachment import Attachment
+from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.semaphores import SUDOGS_LIMIT, SemaphoreReader, SudogLayout
 from leaktui.engines.memory.waits import (
@@ -25,8 +26,6 @@ from leaktui.engines.memory.waits import (
 from leaktui.errors import DecodeError, EngineUnavailable
 
 _BATCH = 4096
-_GAP = 4096
-_RANGE_LIMIT = 4 << 20
 _IDLE, _DEAD, _DEADEXTRA = 0, 6, 11
 GONE = frozenset((_IDLE, _DEAD, _DEADEXTRA))
 """Statuses of goroutines without a stack that matters (runtime/runtime2.go)."""
@@ -162,16 +161,11 @@ class ParkedReader:
         return Stop(state, data[self._runs])
 
     def _read_some(self, addresses: Sequence[int]) -> Iterator[tuple[int, Stop]]:
-        size = self._g.size
-        for start, end, members in _iter_ranges(addresses, size):
-            try:
-                data = self._memory.read(start, end - start)
-            except DecodeError:
-                for address in members:
-                    yield address, self.read_one(address)
-                continue
-            for address in members:
-                yield address, self.decode(data[address - start : address - start + size])
+        found = list(iter_structs(self._memory, addresses, self._g.size))
+        if len(found) < len(addresses):
+            raise DecodeError("some goroutines cannot be read")
+        for address, data in found:
+            yield address, self.decode(data)
 
 
 def is_same_wait(before: Stop, now: Stop) -> bool:
@@ -187,19 +181,3 @@ def is_same_wait(before: Stop, now: Stop) -> bool:
         and state.high - state.sp == was.high - was.sp
         and (state.since == was.since or not was.since)
     )
-
-
-def _iter_ranges(addresses: Iterable[int], size: int) -> Iterator[tuple[int, int, list[int]]]:
-    """(start, end, addresses in between): ascending *addresses* joined where they are near one another."""
-    start = end = 0
-    members: list[int] = []
-    for address in addresses:
-        if members and (address > end + _GAP or address + size > start + _RANGE_LIMIT):
-            yield start, end, members
-            members = []
-        if not members:
-            start = address
-        members.append(address)
-        end = address + size
-    if members:
-        yield start, end, members

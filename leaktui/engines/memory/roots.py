@@ -17,7 +17,7 @@ from typing import NamedTuple
 from leaktui.binary.runtime_types import KIND_POINTER
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.heap_map import HeapMap, Span
-from leaktui.engines.memory.live_frames import iter_structs
+from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.reader import READ_LIMIT
 from leaktui.engines.memory.word_search import WordSearch
 from leaktui.errors import DecodeError
@@ -111,7 +111,7 @@ def read_specials(attachment: Attachment, heap: HeapMap, cancel: threading.Event
     whole = True
     seen = 0
     reader = _SpecialReader(attachment)
-    for address, data in iter_structs(attachment.memory.read, sorted(spans), head.offset + 8):
+    for address, data in iter_structs(attachment.memory, sorted(spans), head.offset + 8):
         if cancel.is_set():
             return Specials((), {}, whole=False)
         place = int.from_bytes(data[head.offset :], "little")

@@ -6,7 +6,8 @@ Law: nothing is read but the executable. Addresses given out and taken are the p
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from leaktui.binary.callsites import find_call_sites
@@ -41,8 +42,13 @@ class RoundTripCode:
         self._order = order
         self._table: PcLineTable = executable.pc_lines
         self._maps = StackMaps(self._table)
-        self._codes: dict[int, Code | None] = {}
-        self._homes: dict[int, frozenset[int]] = {}
+        self.code_at: Callable[[int], Code | None] = lru_cache(_CODES_CACHED)(self._find_code)
+        """The function that a call at an address returns to; None where there is none."""
+        self.homes: Callable[[int], frozenset[int]] = lru_cache(_HOMES_CACHED)(self._find_homes)
+        """Where, counted from varp, a caller now at an address has live pointers when it is given a connection.
+
+        None of them counts if it may not have been given one yet.
+        """
 
     @property
     def usable(self) -> bool:
@@ -100,48 +106,27 @@ class RoundTripCode:
         highs = {high for start, end in self._callers for high in range(start >> 16, ((end - 1) >> 16) + 1)}
         return re.compile(b"|".join(re.escape(high.to_bytes(6, "little")) for high in sorted(highs)))
 
-    def homes(self, pc: int) -> frozenset[int]:
-        """Where, counted from varp, a caller now at *pc* has live pointers when it is given a connection.
-
-        None of them counts if it may not have been given one yet.
-        """
-        homes = self._homes.get(pc)
-        if homes is None:
-            place, found = pc - self._bias, set[int]()
-            if len(self._homes) >= _HOMES_CACHED:
-                self._homes.clear()
-            if self._order.is_past(place, self._get_connection):
-                for after in self._order.calls_of(place, self._get_connection):
-                    frame = self._maps.at(after)
-                    found.update(frame.locals if frame is not None else ())
-            homes = self._homes[pc] = frozenset(found)
-        return homes
+    def _find_homes(self, pc: int) -> frozenset[int]:
+        place, found = pc - self._bias, set[int]()
+        if self._order.is_past(place, self._get_connection):
+            for after in self._order.calls_of(place, self._get_connection):
+                frame = self._maps.at(after)
+                found.update(frame.locals if frame is not None else ())
+        return frozenset(found)
 
     @cached_property
     def _get_connection(self) -> int:
         function = self._executable.find_function(_GET_CONN)
         return function.entry if function is not None else -1
 
-    def code_at(self, pc: int) -> Code | None:
-        """The function that a call at *pc* returns to; None where there is none."""
-        try:
-            return self._codes[pc]
-        except KeyError:
-            pass
-        if len(self._codes) >= _CODES_CACHED:
-            self._codes.clear()
-        try:
-            code = self._find_code(pc)
-        except DecodeError:
-            code = None
-        self._codes[pc] = code
-        return code
-
     def _find_code(self, pc: int) -> Code | None:
         address = pc - self._bias
         index = self._table.index_at(address) if address > 0 else None
         if index is None:
             return None
-        info = self._table.info(index)
-        size = self._table.stack_delta(info, address) if info.stack_values else -1
+        try:
+            info = self._table.info(index)
+            size = self._table.stack_delta(info, address) if info.stack_values else -1
+        except DecodeError:
+            return None
         return Code(info.entry + self._bias, size, bool(info.flags & _TOP_FRAME))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 from leaktui.binary.executable import Executable
 from leaktui.binary.runtime_types import KIND_MAP, RuntimeTypes, StructLayout
 from leaktui.engines.memory.labels import LabelForm
+from leaktui.engines.memory.packed_fields import pack_fields
 from leaktui.engines.memory.reader import READ_LIMIT, MemoryReader
 from leaktui.errors import DecodeError, EngineUnavailable
 from leaktui.text import printable
@@ -80,8 +80,6 @@ _SOURCES: tuple[tuple[str, str, int], ...] = (
 )
 """The field of runtime.g behind each of GState's, the part of it, and its size in bytes."""
 
-_CODES = {1: "B", 4: "I", 8: "Q"}
-
 
 class GLayout:
     """Decodes runtime.g structs as this program has them."""
@@ -95,21 +93,14 @@ class GLayout:
                 raise _unusable("runtime.gobuf has no such registers", "the layout of runtime.gobuf")
             inner[name] = field.offset
         places = []
-        for order, (name, part, size) in enumerate(_SOURCES):
+        for name, part, size in _SOURCES:
             field = g.fields.get(name)
             if field is None or (not part and field.size != size):
                 raise _unusable(f"runtime.g has no field {name} of {size} bytes", "the layout of runtime.g")
-            places.append((field.offset + inner[part], size, order))
-        places.sort()
-        codes, end = ["<"], 0
-        for offset, size, _ in places:
-            codes.append(f"{offset - end}x{_CODES[size]}")
-            end = offset + size
+            places.append((field.offset + inner[part], size))
         self.size = g.size
         """Bytes of a runtime.g."""
-        self._struct = struct.Struct("".join(codes))
-        positions = {order: position for position, (_, _, order) in enumerate(places)}
-        self._pick = itemgetter(*(positions[order] for order in range(len(places))))
+        self._struct, self._pick = pack_fields(places)
 
     def decode(self, data: bytes, offset: int = 0) -> GState:
         """The runtime.g at *offset* of *data*; raises struct.error when *data* ends inside it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from leaktui.engines.memory.mheap import (
@@ -21,6 +21,7 @@ from leaktui.engines.memory.mheap import (
     is_plausible,
     read_span_list,
 )
+from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.pointer_words import WORD
 from leaktui.engines.memory.reader import MemoryReader
 from leaktui.errors import DecodeError
@@ -34,8 +35,6 @@ HEAP_BITS_LIMIT = 512
 INLINE_MARKS = 128
 """Bytes of spanInlineMarkBits at the end of a span of small objects (runtime/mgcmark_greenteagc.go, Go 1.25)."""
 
-_GAP = 16 << 10
-_RANGE_LIMIT = 4 << 20
 _TRIES = 4
 
 
@@ -92,8 +91,11 @@ def read_spans(memory: MemoryReader, listed: SpanList, cancel: threading.Event) 
     layout = listed.layout
     found: list[Span] = []
     torn = 0
-    for address, data, offset in _iter_raw(memory, read_span_list(memory, listed.address), layout, cancel):
-        state = layout.decode(data, offset)
+    addresses = sorted(address for address in read_span_list(memory, listed.address) if address)
+    for address, data in iter_structs(memory, addresses, layout.size):
+        if cancel.is_set():
+            break
+        state = layout.decode(data)
         if state.state not in (IN_USE, MANUAL):
             continue
         if not is_plausible(state):
@@ -107,34 +109,6 @@ def read_spans(memory: MemoryReader, listed: SpanList, cancel: threading.Event) 
         found.append(_span(address, state))
     found.sort()
     return _without_overlaps(memory, layout, found, torn)
-
-
-def _iter_raw(
-    memory: MemoryReader, addresses: Sequence[int], layout: SpanLayout, cancel: threading.Event
-) -> Iterator[tuple[int, bytes, int]]:
-    """(address, bytes, offset in them) of the structs at *addresses*, read many at a time."""
-    size = layout.size
-    ordered = sorted(address for address in addresses if address)
-    place = 0
-    while place < len(ordered):
-        if cancel.is_set():
-            return
-        start = end = ordered[place]
-        first = place
-        while place < len(ordered) and ordered[place] <= end + _GAP and ordered[place] < start + _RANGE_LIMIT:
-            end = ordered[place] + size
-            place += 1
-        try:
-            data = memory.read(start, end - start)
-        except DecodeError:
-            for address in ordered[first:place]:
-                try:
-                    yield address, memory.read(address, size), 0
-                except DecodeError:
-                    continue
-            continue
-        for address in ordered[first:place]:
-            yield address, data, address - start
 
 
 def _read_again(memory: MemoryReader, layout: SpanLayout, address: int) -> SpanState | None:

@@ -12,8 +12,10 @@ one look-up instead of a walk.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from leaktui.binary.executable import Executable
@@ -105,7 +107,7 @@ class Unwinder:
         self._executable = executable
         self._table: PcLineTable = executable.pc_lines
         self._bias = bias
-        self._steps: dict[int, _Step | None] = {}
+        self._step: Callable[[int], _Step | None] = lru_cache(_STACKS_CACHED)(self._find_step)
         self._frames: dict[tuple[int, bool], Stack] = {}
         self._traces: dict[tuple[int, int, bool, tuple[int, ...]], Trace] = {}
         self._shapes: dict[tuple[int, int], list[struct.Struct]] = {}
@@ -279,21 +281,14 @@ class Unwinder:
             shapes.append(shape)
         self._traces[pc, len(data), in_syscall, tuple(pcs[1:])] = trace
 
-    def _step(self, pc: int) -> _Step | None:
-        try:
-            return self._steps[pc]
-        except KeyError:
-            pass
-        if len(self._steps) >= _STACKS_CACHED:
-            self._steps.clear()
-        try:
-            step = self._find_step(pc)
-        except DecodeError:
-            step = None
-        self._steps[pc] = step
-        return step
-
     def _find_step(self, pc: int) -> _Step | None:
+        """What is known of the instruction at *pc*; None outside Go code, and where its tables are damaged."""
+        try:
+            return self._decode_step(pc)
+        except DecodeError:
+            return None
+
+    def _decode_step(self, pc: int) -> _Step | None:
         table = self._table
         address = pc - self._bias
         index = table.index_at(address) if address > 0 else None
@@ -343,7 +338,7 @@ class Unwinder:
         callee = ""
         entry = 0
         for number, pc in enumerate(pcs):
-            step = self._steps.get(pc) or self._step(pc)
+            step = self._step(pc)
             if step is None:
                 return _TORN
             if not step.top:

@@ -1,22 +1,32 @@
-"""The Bodies pane: every suspected holder of an unclosed response body, or grouped by owner, by host."""
+"""The Bodies pane: every suspected holder of an unclosed response body, or grouped by owner, by host.
+
+Where probes are armed, their sums stand on top; the ledger by owner is one more way to list.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+from textual.app import ComposeResult
 
 from leaktui.engines.protocol import Want
 from leaktui.model.body import BodyHolder
 from leaktui.model.finding import Confidence
+from leaktui.model.ledger import LedgerKind
 from leaktui.text import format_bytes, format_count, masked_url, printable
 from leaktui.tui.body_lines import body_lines, searched_address, waiting_bytes
 from leaktui.tui.facts import Facts
 from leaktui.tui.holder_lines import look_of
+from leaktui.tui.ledger_lines import sums_lines
+from leaktui.tui.panes.ledger import ledger_listing, next_kind
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
+from leaktui.tui.widgets.line_view import Lines
 from leaktui.tui.widgets.toned import Span
 from leaktui.tui.wording import CONFIDENCE_TONES, age_text, frame_place, function_name
 
@@ -220,13 +230,58 @@ def _clusters_listing(
     )  # fmt: skip
 
 
-def bodies_root() -> TableLevel:
-    """The first level of the pane."""
-    return TableLevel(
-        "Bodies",
-        [
+class BodiesRoot(TableLevel):
+    """The first level of the pane. The ledger is of one kind at a time: bodies, descriptors or allocations."""
+
+    def __init__(self) -> None:
+        self._kind = LedgerKind.BODIES
+        self._sums = Lines(classes="sums")
+        super().__init__("Bodies", self._all_listings())
+
+    def _all_listings(self) -> list[Listing[Any]]:
+        return [
             bodies_listing(),
             _clusters_listing("by owner", "owner", _owner_name, places=True),
             _clusters_listing("by host", "host", host_of, places=False),
-        ],
-    )
+            ledger_listing(self._kind),
+        ]
+
+    def compose(self) -> ComposeResult:
+        yield self._sums
+        yield from super().compose()
+
+    @property
+    def in_ledger(self) -> bool:
+        """Whether the ledger is shown, and not what the other sources see."""
+        return self._mode == self.modes - 1
+
+    @property
+    def kind(self) -> LedgerKind:
+        """What the sums are of."""
+        return self._kind if self.in_ledger else LedgerKind.BODIES
+
+    @property
+    def export_suffix(self) -> str:
+        return f"-ledger-{self._kind.value}" if self.in_ledger else ""
+
+    def show_ledger(self, kind: LedgerKind) -> None:
+        """List what probes saw of *kind*."""
+        self._kind = kind
+        self._listings = tuple(self._all_listings())
+        self.change_mode(self.modes - 1)
+
+    def next_kind(self) -> None:
+        """The ledger of the next kind."""
+        self.show_ledger(next_kind(self._kind))
+
+    def show(self, facts: Facts) -> None:
+        super().show(facts)
+        self._draw_sums(facts)
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self.facts is not None:
+            self._draw_sums(self.facts)
+
+    def _draw_sums(self, facts: Facts) -> None:
+        self._sums.set_lines(sums_lines(facts, self.kind, max(20, self.size.width)))

@@ -12,7 +12,6 @@ from typing import Any
 
 from leaktui.engines.protocol import Want
 from leaktui.model.assessment import SiteRow
-from leaktui.model.capability import SourceState
 from leaktui.model.frame import Frame
 from leaktui.text import format_bytes, format_count, format_rate, package_of, printable
 from leaktui.tui.census_lines import census_summary, percent_text
@@ -302,5 +301,6 @@ class HeapRoot(TableLevel):
 
 def _only_counted(facts: Facts) -> bool:
     """Whether the census is there and a heap profile will not come."""
-    waiting = any(source.state is SourceState.WAITING for source in facts.snapshot.sources)
-    return facts.snapshot.heap_census is not None and not waiting and not facts.offers(Want.HEAP)
+    return (
+        facts.snapshot.heap_census is not None and not facts.finding_sources and not facts.offers(Want.HEAP)
+    )

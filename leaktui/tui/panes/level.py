@@ -71,6 +71,11 @@ class Level(Container):
         return None
 
     @property
+    def export_suffix(self) -> str:
+        """What an export is called after the pane's name: `-ledger-fds`."""
+        return ""
+
+    @property
     def frame(self) -> Frame | None:
         """The frame under the cursor, for `$EDITOR`."""
         return None
@@ -169,10 +174,10 @@ class TableLevel(Level):
         rows: Sequence[Any]
         ticket: int
 
-    def __init__(self, crumb: str, listings: Sequence[Listing[Any]]) -> None:
+    def __init__(self, crumb: str, listings: Sequence[Listing[Any]], *, mode: int = 0) -> None:
         super().__init__(crumb)
         self._listings = tuple(listings)
-        self._mode = 0
+        self._mode = mode
         self._ticket = 0
         self._table = self._new_table()
         self._preview = Document(classes="preview")
@@ -300,6 +305,7 @@ def _size_of(facts: Facts) -> int:
         len(assessment.sites),
         len(assessment.bodies),
         len(facts.snapshot.goroutines or ()),
+        *(len(ledger.open) for ledger in facts.snapshot.ledgers),
     )
 
 

@@ -8,14 +8,15 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from leaktui.model.assessment import Assessment
-from leaktui.model.capability import SourceState
+from leaktui.model.capability import Source, SourceState
 from leaktui.model.finding import Finding, LeakKind, Verdict
 from leaktui.model.frame import Frame
 from leaktui.session.history import Metric
 from leaktui.text import format_bytes, format_count, format_rate, printable
 from leaktui.tui.details import finding_lines
-from leaktui.tui.facts import Facts
+from leaktui.tui.facts import PROBES, Facts
 from leaktui.tui.panes.level import DocumentLevel, Level
+from leaktui.tui.probe_words import probes_state
 from leaktui.tui.strip import recent_slope
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine, Document
@@ -94,7 +95,7 @@ def _suspect_lines(assessment: Assessment, width: int) -> tuple[Line, ...]:
 
 def _doing(facts: Facts) -> str:
     snapshot = facts.snapshot
-    if any(source.state is SourceState.WAITING for source in snapshot.sources):
+    if facts.finding_sources:
         return "finding out which sources work on this process"
     if snapshot.groups is None and snapshot.heap is None:
         if any(source.state is SourceState.USED for source in snapshot.sources):
@@ -129,6 +130,10 @@ def remark_lines(facts: Facts) -> list[DocLine]:
     lines = [DocLine(), DocLine(heading("Sources"))]
     for source in facts.snapshot.sources:
         mark, tone = STATE_MARKS[source.state]
+        if source.name == PROBES and source.state is SourceState.WAITING and facts.offers_probes:
+            off, (word, _) = probes_state(facts, wordy=True)
+            lines.append(_source_line(off, source, f"{word} · a arms them"))
+            continue
         words = [source.state.value]
         if source.state is SourceState.USED and source.name in impacts:
             words.append(impacts[source.name])
@@ -136,16 +141,7 @@ def remark_lines(facts: Facts) -> list[DocLine]:
             words.append(f"paused the target {source.pause_ms:.0f} ms")
         if source.detail:
             words.append(printable(source.detail, 400))
-        lines.append(
-            DocLine(
-                (
-                    (f"  {mark} ", tone),
-                    (f"{printable(source.name, 20):<8}", "plain"),
-                    ("  " + " · ".join(words), "muted"),
-                ),
-                indent=14,
-            )
-        )
+        lines.append(_source_line((mark, tone), source, " · ".join(words)))
         if source.remedy and source.state is not SourceState.USED:
             lines.append(DocLine(((f"{'':14}→ {printable(source.remedy, 400)}", "accent"),), indent=16))
     if facts.assessment.missing:
@@ -161,6 +157,17 @@ def remark_lines(facts: Facts) -> list[DocLine]:
             for text in facts.assessment.notes
         ]
     return lines
+
+
+def _source_line(mark: Span, source: Source, words: str) -> DocLine:
+    return DocLine(
+        (
+            (f"  {mark[0]} ", mark[1]),
+            (f"{printable(source.name, 20):<8}", "plain"),
+            (f"  {words}", "muted"),
+        ),
+        indent=14,
+    )
 
 
 def _growth(finding: Finding) -> Span:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from leaktui.engines.protocol import Want
 from leaktui.text import format_duration
-from leaktui.tui.actions import Place, iter_actions
+from leaktui.tui.actions import Action, Place, iter_actions
 from leaktui.tui.facts import Facts
+from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.heap import HeapRoot
+from leaktui.tui.panes.ledger import next_kind
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.probe_words import SHORT_NOUNS, armed_kinds
 from leaktui.tui.widgets.key_bar import KeyHint
 from leaktui.tui.widgets.toned import Line, join, spread
 
@@ -46,18 +49,29 @@ def draw_caption(pane: Pane, facts: Facts | None, width: int) -> Line:
     return spread(((" ", "plain"), *pane.breadcrumb()), right, width)
 
 
-def key_hints(pane: Pane, *, paused: bool) -> list[KeyHint]:
+def key_hints(pane: Pane, facts: Facts | None, *, paused: bool) -> list[KeyHint]:
     """The keys worth showing on this level, the most useful first; help and quit close the row."""
     hints: list[KeyHint] = []
     for action in iter_actions(Place.WATCH):
-        if action.rank is not None and makes_sense(action.name, pane):
-            label = "resume" if action.name == "pause" and paused else action.label
+        if action.rank is not None and makes_sense(action.name, pane, facts):
+            label = _label(action, pane, facts, paused=paused)
             hints.append(KeyHint(action.shown_key, label, action.name, rank=action.rank))
     ranked = sorted((hint for hint in hints if hint.rank), key=lambda hint: hint.rank)
     return [*ranked, *(hint for hint in hints if not hint.rank)]
 
 
-def makes_sense(name: str, pane: Pane) -> bool:
+def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> str:
+    """An action's label as things are."""
+    if action.name == "pause" and paused:
+        return "resume"
+    if action.name == "probes":
+        return "disarm" if facts is not None and armed_kinds(facts) else "arm"
+    if action.name == "mode" and isinstance(pane.top, BodiesRoot):
+        return SHORT_NOUNS[next_kind(pane.top.kind)]
+    return action.label
+
+
+def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
     """Whether an action can do something on the level shown."""
     top: Level = pane.top
     if name == "back":
@@ -67,7 +81,11 @@ def makes_sense(name: str, pane: Pane) -> bool:
     if name == "group":
         return (isinstance(top, TableLevel) and top.modes > 1) or isinstance(top, CallTreeLevel)
     if name in ("mode", "calls"):
-        return isinstance(top, HeapRoot) and top.by_site
+        ledger = name == "mode" and isinstance(top, BodiesRoot) and top.in_ledger
+        return ledger or (isinstance(top, HeapRoot) and top.by_site)
+    if name == "probes":
+        # Elsewhere the key works, too, but is worth its place only to end what is under way.
+        return pane.id == "pane-3" or (facts is not None and bool(armed_kinds(facts)))
     if name == "holders":
-        return bool(top.held) and top.facts is not None and top.facts.offers(Want.HOLDERS)
+        return bool(top.held) and facts is not None and facts.offers(Want.HOLDERS)
     return True

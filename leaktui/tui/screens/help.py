@@ -31,6 +31,7 @@ def help_lines(place: Place) -> list[DocLine]:
             if index + 1 < len(actions) and actions[index + 1].beside:
                 beside = actions[index + 1]
                 key, label = f"{key} {beside.shown_key}", f"{label}, {beside.label}"
+                text = f"{text}; {beside.help}"
             if panes and action is panes[0]:
                 key, label = " ".join(item.shown_key for item in panes), "panes"
                 text = ", ".join(item.label for item in panes)

@@ -192,6 +192,9 @@ class PickerScreen(Screen[None]):
     def action_help(self) -> None:
         self.leaktui.show_help(Place.PICKER)
 
+    def action_suspend(self) -> None:
+        self.app.action_suspend_process()
+
     def action_quit(self) -> None:
         self.app.exit()
 

@@ -18,21 +18,23 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Input
 
-from leaktui.engines.protocol import Want
+from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.errors import LeaktuiError
+from leaktui.model.ledger import LedgerKind
 from leaktui.session.events import ProgressMade, TargetExited
 from leaktui.text import printable
 from leaktui.tui.actions import Place, bindings_of
 from leaktui.tui.facts import Facts
 from leaktui.tui.messages import ExitArrived, FactsArrived, OpeningFailed, ProgressArrived, TargetOpened
 from leaktui.tui.orders import Orders
-from leaktui.tui.panes.bodies import bodies_root
+from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.goroutines import goroutines_root
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
+from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
 from leaktui.tui.screens.reading import long_looks, read_facts
 from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
@@ -50,10 +52,12 @@ PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Suspects", SuspectsRoot),
     ("Heap", HeapRoot),
     ("Goroutines", goroutines_root),
-    ("Bodies", bodies_root),
+    ("Bodies", BodiesRoot),
 )
 
-_QUIET = frozenset({Want.HANDOFFS, Want.DETAIL})
+_HEAP, _BODIES = 1, 3
+
+_QUIET = frozenset({Want.HANDOFFS, Want.DETAIL, *LEDGERS.values()})
 """Watched or asked for all the time: that is no news, and nobody wants to give it up."""
 
 
@@ -90,6 +94,7 @@ class WatchScreen(Screen[None]):
         self._pane_index = 0
         self._let_go = False
         self.orders = Orders(self)
+        self.probes = ProbeOrders(self)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -136,7 +141,7 @@ class WatchScreen(Screen[None]):
     def on_target_opened(self, message: TargetOpened) -> None:
         self.investigation = message.investigation
         self.investigation.start()
-        self._redraw()
+        self.redraw()
 
     def on_opening_failed(self, message: OpeningFailed) -> None:
         self._on_failure(message.error)
@@ -145,6 +150,7 @@ class WatchScreen(Screen[None]):
         """Let go of the target; may wait for its threads a moment."""
         self._let_go = True
         if self.investigation is not None:
+            self.investigation.disarm()
             self.investigation.close()
 
     # -- news ----------------------------------------------------------------------------------
@@ -152,10 +158,10 @@ class WatchScreen(Screen[None]):
     def on_facts_arrived(self, message: FactsArrived) -> None:
         wait = self._drawn_at + self._tick - self._clock()
         if self.facts is None or wait <= 0:
-            self._redraw()
+            self.redraw()
         elif not self._redraw_due:
             self._redraw_due = True
-            self.set_timer(wait, self._redraw)
+            self.set_timer(wait, self.redraw)
 
     def on_progress_arrived(self, message: ProgressArrived) -> None:
         if message.fraction is not None and message.fraction >= 1.0:
@@ -172,7 +178,7 @@ class WatchScreen(Screen[None]):
     @on(Level.HoldersWanted)
     def holders_wanted(self, message: Level.HoldersWanted) -> None:
         self.orders.find_holders(message.address)
-        self._redraw()
+        self.redraw()
 
     @on(Level.DetailWanted)
     def detail_wanted(self, message: Level.DetailWanted) -> None:
@@ -180,14 +186,14 @@ class WatchScreen(Screen[None]):
 
     def on_exit_arrived(self, message: ExitArrived) -> None:
         self._progress.clear()
-        self._redraw()
+        self.redraw()
 
     def _redraw_when_quiet(self) -> None:
         """Keep the clocks going when no news come; with news they go by themselves."""
         if self._clock() - self._drawn_at >= self._tick * 1.5:
-            self._redraw()
+            self.redraw()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
         """Read the newest facts and draw what shows them."""
         self._redraw_due = False
         if self.investigation is None or self._let_go or not self.is_attached:
@@ -203,6 +209,7 @@ class WatchScreen(Screen[None]):
         )
         self._draw_frame()
         self.pane.show(self.facts)
+        self.probes.settle(self.facts)
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -241,7 +248,7 @@ class WatchScreen(Screen[None]):
         self.query_one("#caption", Lines).set_lines((line,))
 
     def _draw_keys(self) -> None:
-        self.query_one("#keys", KeyBar).set_hints(key_hints(self.pane, paused=self.paused))
+        self.query_one("#keys", KeyBar).set_hints(key_hints(self.pane, self.facts, paused=self.paused))
 
     def on_resize(self) -> None:
         self.set_class(self.app.size.width >= ROOMY_WIDTH, "-roomy")
@@ -313,7 +320,7 @@ class WatchScreen(Screen[None]):
             self.table.set_filter("")
         elif self._is_searching_here() or (not self.pane.go_back() and self._shown_progress() is not None):
             self.orders.give_up()
-            self._redraw()
+            self.redraw()
 
     def _is_searching_here(self) -> bool:
         """Whether what is shown is being looked for."""
@@ -368,12 +375,17 @@ class WatchScreen(Screen[None]):
         else:
             self.notify("these rows can be grouped in one way only", markup=False)
         self.draw_caption()
+        self._draw_keys()
 
     def action_mode(self) -> None:
         top = self.pane.top
         if isinstance(top, HeapRoot) and top.by_site:
             top.next_measure()
             self.draw_caption()
+        elif isinstance(top, BodiesRoot) and top.in_ledger:
+            top.next_kind()
+            self.draw_caption()
+            self._draw_keys()
 
     def action_calls(self) -> None:
         top = self.pane.top
@@ -387,13 +399,13 @@ class WatchScreen(Screen[None]):
             self.investigation.set_baseline()
             self._baseline_at = self._clock()
             self.notify("differences count from now on", markup=False)
-            self._redraw()
+            self.redraw()
 
     def action_pause(self) -> None:
         if self.investigation is not None and self.facts is not None and self.facts.exited is None:
             self.paused = not self.paused
             self.investigation.session.pause(self.paused)
-            self._redraw()
+            self.redraw()
 
     def action_refresh(self) -> None:
         self.orders.refresh()
@@ -411,7 +423,30 @@ class WatchScreen(Screen[None]):
         if isinstance(top, TableLevel):
             top.open_row()
         self.orders.find_holders(address)
-        self._redraw()
+        self.redraw()
+
+    def action_probes(self) -> None:
+        self.probes.toggle(self._probed_here)
+
+    def action_choose_probes(self) -> None:
+        self.probes.choose(self._probed_here)
+
+    @property
+    def _probed_here(self) -> LedgerKind:
+        """What probes would tell most about what is shown."""
+        top = self.pane.top
+        if isinstance(top, BodiesRoot):
+            return top.kind
+        return LedgerKind.ALLOCATIONS if self._pane_index == _HEAP else LedgerKind.BODIES
+
+    async def show_ledger(self, kind: LedgerKind) -> None:
+        """Show what probes see of *kind*."""
+        await self.action_show_pane(_BODIES)
+        self.pane.go_to_root()
+        top = self.pane.top
+        if isinstance(top, BodiesRoot):
+            top.show_ledger(kind)
+        self._draw_frame()
 
     def action_collect(self) -> None:
         self.orders.collect()
@@ -427,6 +462,9 @@ class WatchScreen(Screen[None]):
 
     def action_help(self) -> None:
         self.leaktui.show_help(Place.WATCH)
+
+    def action_suspend(self) -> None:
+        self.app.action_suspend_process()
 
     def action_quit(self) -> None:
         self.app.exit()

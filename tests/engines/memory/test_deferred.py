@@ -17,8 +17,9 @@ import pytest
 from leaktui.engines.memory.attachment import Attachment, attach
 from leaktui.engines.memory.deferred import DeferReader
 from leaktui.engines.memory.goroutines import GoroutineReader, Seen, Tally
-from leaktui.engines.memory.reader import MemoryReader, ProcessMemory
+from leaktui.engines.memory.reader import ProcessMemory
 from leaktui.model.wait import DeferredCall, Panic
+from tests.engines.memory.attached import Altered
 from tests.engines.memory.go_programs import PROGRAMS, build_program, run_program
 from tests.go_toolchain import Toolchain
 
@@ -131,17 +132,6 @@ def test_one_that_was_interrupted_has_its_open_coded_calls(matrix_toolchain: Too
                         assert [as_marked(call) for call in calls] == expected_calls
                         told += 1
         attachment.close()
-
-
-class Altered:
-    """The memory of a process in which some reads are answered otherwise."""
-
-    def __init__(self, memory: MemoryReader, alter: Callable[[int, bytes], bytes]) -> None:
-        self._memory = memory
-        self._alter = alter
-
-    def read(self, address: int, size: int) -> bytes:
-        return self._alter(address, self._memory.read(address, size))
 
 
 def alter(attachment: Attachment, change: Callable[[int, bytes], bytes]) -> DeferReader:

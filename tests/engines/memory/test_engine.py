@@ -7,18 +7,32 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from leaktui.engines.memory import MemoryEngine
+from leaktui.engines.memory.captures import Captures
+from leaktui.engines.memory.reader import ProcessMemory
 from leaktui.engines.proc import read_target
-from leaktui.engines.protocol import Request, Want
-from leaktui.errors import TargetGone
+from leaktui.engines.protocol import (
+    BodiesSeen,
+    Fact,
+    GroupsSeen,
+    HeapCensusSeen,
+    LeakedSeen,
+    Refused,
+    Request,
+    SearchProgress,
+    Want,
+)
+from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError, TargetGone
 from leaktui.model.capability import Impact
 from leaktui.model.target import Target
 from tests.conftest import TargetFactory
 from tests.engines.conftest import as_nobody
+from tests.engines.memory.attached import attached
 from tests.engines.memory.comparison import capture, compare_repeatedly
 from tests.engines.memory.go_programs import FLAVOURS, build_program, pprof_base, run_program
 from tests.go_target import GoProcess, Peer, run_target
@@ -159,6 +173,60 @@ def test_a_cancelled_reading_gives_nothing(go_toolchain: Toolchain) -> None:
         cancel = threading.Event()
         cancel.set()
         assert list(engine.capture(Request(frozenset({Want.GOROUTINES})), cancel)) == []
+        engine.close()
+
+
+@pytest.mark.parametrize("error", [DecodeError, EngineUnavailable])
+@pytest.mark.parametrize(
+    ("want", "look"),
+    [(Want.BODIES, "bodies"), (Want.HEAP_CENSUS, "heap_census"), (Want.LEAKED, "leaked")],
+)
+def test_a_look_that_fails_is_refused_and_the_rest_goes_on(
+    go_toolchain: Toolchain,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[LeaktuiError],
+    want: Want,
+    look: str,
+) -> None:
+    def fail(self: Captures, *arguments: object) -> Iterator[Fact]:
+        yield SearchProgress("looking")
+        raise error("what is there makes no sense", remedy="look again")
+
+    wants = frozenset({Want.GROUPS, Want.BODIES, Want.HEAP_CENSUS, Want.LEAKED})
+    given = [GroupsSeen, BodiesSeen, HeapCensusSeen, LeakedSeen]
+    with run_program(build_program("parked", "stripped", go_toolchain)) as process:
+        engine = MemoryEngine(process.pid)
+        with monkeypatch.context() as patch:
+            patch.setattr(Captures, look, fail)
+            facts = list(engine.capture(Request(wants), threading.Event()))
+        refused = Refused(want, "what is there makes no sense", "look again")
+        assert facts[facts.index(refused) - 1] == SearchProgress("looking")
+        kinds = [type(fact) for fact in facts if not isinstance(fact, SearchProgress)]
+        place = [Want.GROUPS, Want.BODIES, Want.HEAP_CENSUS, Want.LEAKED].index(want)
+        assert kinds == [*given[:place], Refused, *given[place + 1 :]]
+        after = list(engine.capture(Request(wants), threading.Event()))
+        assert [type(fact) for fact in after if not isinstance(fact, SearchProgress)] == given
+        engine.close()
+
+
+@pytest.mark.parametrize("want", [Want.GROUPS, Want.GOROUTINES])
+def test_without_goroutines_the_engine_has_failed(
+    go_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch, want: Want
+) -> None:
+    with run_program(build_program("parked", "stripped", go_toolchain)) as process:
+        engine = MemoryEngine(process.pid)
+        assert engine.probe(read_target(process.pid)).usable
+        with attached(process.pid) as attachment:
+            allgs = attachment.allgs
+        read = ProcessMemory.read
+        monkeypatch.setattr(
+            ProcessMemory,
+            "read",
+            lambda self, address, size: bytes(size) if address == allgs else read(self, address, size),
+        )
+        facts = engine.capture(Request(frozenset({want, Want.HEAP_CENSUS})), threading.Event())
+        with pytest.raises(DecodeError, match="list of goroutines makes no sense"):
+            next(facts)
         engine.close()
 
 

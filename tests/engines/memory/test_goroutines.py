@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from leaktui.engines.memory.allgs import find_allgs, read_allgs
 from leaktui.engines.memory.goroutines import STACK_LIMIT, Seen, Tally
-from leaktui.engines.memory.reader import FakeMemory, MemoryReader, Unreadable
+from leaktui.engines.memory.reader import FakeMemory, Unreadable
 from leaktui.engines.memory.unwind import DEPTH_LIMIT, End, Unwinder
 from leaktui.errors import DecodeError, EngineUnavailable
+from tests.engines.memory.attached import Altered
 from tests.engines.memory.go_programs import build_program, run_program
 from tests.engines.memory.recording import Recording, record
 from tests.go_toolchain import Toolchain
@@ -39,17 +40,6 @@ def parked(recording: Recording) -> Seen:
     """A goroutine deep in a recursion, parked, its stack read to the end."""
     whole = [seen for seen in recording.seen.values() if seen.trace.end is End.TOP]
     return max(whole, key=lambda seen: len(seen.trace.stack))
-
-
-class Altered:
-    """Memory in which some reads are answered otherwise."""
-
-    def __init__(self, memory: MemoryReader, alter: Callable[[int, bytes], bytes]) -> None:
-        self._memory = memory
-        self._alter = alter
-
-    def read(self, address: int, size: int) -> bytes:
-        return self._alter(address, self._memory.read(address, size))
 
 
 def test_a_replay_gives_the_same_goroutines(recording: Recording) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,13 +12,14 @@ import pytest
 from leaktui.analysis.executable_program import ExecutableProgram
 from leaktui.analysis.handoffs import Fate, JudgedHandoff, judge_handoffs
 from leaktui.binary.executable import Executable
-from leaktui.engines.memory.attachment import Attachment, attach
+from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.call_order import CallOrder
 from leaktui.engines.memory.goroutines import Tally
 from leaktui.engines.memory.handoffs import HandoffWatcher
 from leaktui.engines.memory.http1_bodies import Http1Bodies
 from leaktui.engines.protocol import SearchProgress
 from leaktui.model.handoff_watch import HandoffWatch
+from tests.engines.memory.attached import attached
 from tests.engines.memory.go_programs import build_program, run_program
 from tests.go_expected import expected
 from tests.go_target import Peer, run_target
@@ -30,15 +29,6 @@ pytestmark = pytest.mark.go
 
 LEAKING = ("amongstreams", "closurecallback", "earlyreturn", "rareleak", "retryoverwrite", "thinwrapper")
 HEALTHY = ("keepalive", "slowdownloads")
-
-
-@contextmanager
-def attached(pid: int) -> Iterator[Attachment]:
-    attachment = attach(pid, threading.Event())
-    try:
-        yield attachment
-    finally:
-        attachment.close()
 
 
 def watch(attachment: Attachment, seconds: float) -> HandoffWatch:

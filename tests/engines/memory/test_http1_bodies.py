@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from leaktui.engines.memory.attachment import Attachment, attach
-from leaktui.engines.memory.goroutines import Seen, Tally
+from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.heap_map import HeapMap
 from leaktui.engines.memory.http1_bodies import Http1Bodies, Http1Reading
 from leaktui.engines.memory.persist_conn import READ_LOOP, ROUND_TRIP, PersistConns
@@ -19,6 +17,7 @@ from leaktui.engines.memory.requests import Requests
 from leaktui.engines.proc_fd import read_fds
 from leaktui.model.body import BodyState
 from leaktui.model.open_body import OpenBody
+from tests.engines.memory.attached import attached, goroutines_of
 from tests.engines.memory.go_programs import build_program, run_program
 from tests.go_target import GoTarget, Peer, run_target
 from tests.go_toolchain import Toolchain, build
@@ -58,19 +57,6 @@ OTHERS = (
 )
 BEING_READ = frozenset(("slowdownloads", "longpoll", "sse", "ssechurn"))
 """Programs all of whose bodies somebody reads."""
-
-
-@contextmanager
-def attached(pid: int) -> Iterator[Attachment]:
-    attachment = attach(pid, threading.Event())
-    try:
-        yield attachment
-    finally:
-        attachment.close()
-
-
-def goroutines_of(attachment: Attachment) -> list[Seen]:
-    return list(attachment.goroutines.iter_seen(Tally(), threading.Event()))
 
 
 def read_bodies(attachment: Attachment, reader: Http1Bodies) -> Http1Reading:

@@ -8,22 +8,22 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leaktui.engines.memory.attachment import Attachment, attach
-from leaktui.engines.memory.goroutines import Seen, Tally
+from leaktui.engines.memory.attachment import Attachment
+from leaktui.engines.memory.goroutines import Seen
 from leaktui.engines.memory.heap_map import HeapMap
 from leaktui.engines.memory.http2_bodies import Http2Bodies, Http2Census
 from leaktui.engines.memory.http2_layout import Http2Duty, Http2Package, find_duty
-from leaktui.engines.memory.reader import MemoryReader, Unreadable
+from leaktui.engines.memory.reader import Unreadable
 from leaktui.model.body import BodyState
 from leaktui.model.open_body import OpenBody
+from tests.engines.memory.attached import Altered, attached, goroutines_of
 from tests.engines.memory.go_programs import build_program, run_program
 from tests.go_target import GoProcess, Peer, run_target
 from tests.go_toolchain import Toolchain, build
@@ -33,21 +33,8 @@ pytestmark = pytest.mark.go
 Told = dict[str, Any]
 
 
-@contextmanager
-def attached(pid: int) -> Iterator[Attachment]:
-    attachment = attach(pid, threading.Event())
-    try:
-        yield attachment
-    finally:
-        attachment.close()
-
-
-def goroutines(attachment: Attachment) -> list[Seen]:
-    return list(attachment.goroutines.iter_seen(Tally(), threading.Event()))
-
-
 def read(attachment: Attachment, bodies: Http2Bodies) -> Http2Census:
-    return bodies.read(goroutines(attachment), threading.Event())
+    return bodies.read(goroutines_of(attachment), threading.Event())
 
 
 def told(body: Told) -> tuple[object, ...]:
@@ -108,7 +95,7 @@ def test_every_body_left_open_is_listed_as_it_is(
         assert all("arrived whole" in sentence for sentence in census.unseen)
         heap = HeapMap.read(attachment, threading.Event())
         for _ in range(2):
-            deep = bodies.read(goroutines(attachment), threading.Event(), heap)
+            deep = bodies.read(goroutines_of(attachment), threading.Event(), heap)
             kept = [body for body in deep.bodies if "dropped=" not in body.url]
             dropped = 10 - (len(deep.bodies) - len(kept))
             assert Counter(map(found, kept)) == Counter(map(told, truth + ended))
@@ -147,7 +134,7 @@ def check_buffers(census: Http2Census, truth: list[Told]) -> None:
 
 def check_holders(census: Http2Census, attachment: Attachment) -> None:
     """A goroutine of its own waits for the end of each stream."""
-    stacks = {seen.state.goid: seen.trace.stack for seen in goroutines(attachment)}
+    stacks = {seen.state.goid: seen.trace.stack for seen in goroutines_of(attachment)}
     assert len({body.holder_goid for body in census.bodies}) == len(census.bodies)
     for body in census.bodies:
         assert any(frame.function.endswith("lientStream).doRequest") for frame in stacks[body.holder_goid])
@@ -208,7 +195,7 @@ def test_streams_that_are_read_have_readers(matrix_toolchain: Toolchain, peer: P
         bodies = Http2Bodies(attachment)
         attended = unattended = 0
         for _ in range(10):
-            seen = {goroutine.state.goid: goroutine for goroutine in goroutines(attachment)}
+            seen = {goroutine.state.goid: goroutine for goroutine in goroutines_of(attachment)}
             for body in bodies.read(list(seen.values()), threading.Event()).bodies:
                 if body.reader_goid not in seen:
                     unattended += 1
@@ -221,17 +208,6 @@ def test_streams_that_are_read_have_readers(matrix_toolchain: Toolchain, peer: P
     assert unattended <= attended // 4
 
 
-class Altered:
-    """Memory in which some reads are answered otherwise."""
-
-    def __init__(self, memory: MemoryReader, alter: Callable[[int, bytes], bytes]) -> None:
-        self._memory = memory
-        self._alter = alter
-
-    def read(self, address: int, size: int) -> bytes:
-        return self._alter(address, self._memory.read(address, size))
-
-
 def altered(attachment: Attachment, alter: Callable[[int, bytes], bytes]) -> Http2Bodies:
     """A reader of *attachment*'s memory as *alter* shows it; goroutines stay as they are."""
     return Http2Bodies(replace(attachment, memory=Altered(attachment.memory, alter)))  # type: ignore[arg-type]
@@ -240,7 +216,7 @@ def altered(attachment: Attachment, alter: Callable[[int, bytes], bytes]) -> Htt
 def test_memory_that_changes_or_makes_no_sense_is_not_believed(go_toolchain: Toolchain, peer: Peer) -> None:
     path = build_program("bodies2", "stripped", go_toolchain)
     with run_program(path, "-n", "5", peer.ready["h2"]) as process, attached(process.pid) as attachment:
-        seen = goroutines(attachment)
+        seen = goroutines_of(attachment)
         before = Http2Bodies(attachment).read(seen, threading.Event())
         truth = {found(body) for body in before.bodies}
         assert len(truth) > 25

@@ -23,7 +23,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "tmux": lambda: None if shutil.which("tmux") else "no tmux",
     "dlv": lambda: None if shutil.which("dlv") else "no dlv",
     "root": lambda: None if os.geteuid() == 0 else "not root",
-    "probes": lambda: _refused_probes(),
+    "probes": lambda: _refused_probes(),  # noqa: PLW0108 - defined below
 }
 """What a mark of that name needs: the reason it is missing here, or None."""
 

@@ -4,7 +4,8 @@ Law: the answer is taken from a real command line on a real process; it is `righ
 suspect names the marked kind, function and line (and, for goroutines, who created them). `wrong` is a
 likely or proven suspect elsewhere, or a healthy program accused; everything careful is `undecided`.
 
-By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url | --no-pprof] [--without probes] [--toolchain 1.24] [program …]`.
+By hand: `python -m tests.diagnosis_matrix [--stripped] [--by-url | --no-pprof] [--without probes]
+[--toolchain 1.24] [program …]`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from leaktui.engines.protocol import LEDGERS
@@ -61,6 +61,8 @@ def sums_lines(facts: Facts, kind: LedgerKind, width: int) -> tuple[Line, ...]:
     ordered = LEDGERS[kind] in facts.under_way
     if ledger is None or (ordered and not ledger.armed):
         return (((" arming the probes…", "accent"),),) if ordered else ()
+    if not ordered:
+        ledger = replace(ledger, armed=False)  # the process may have ended before the last books came
     lines = [_fit_sums(ledger, width)]
     reservation = _reservation(ledger)
     if reservation:
@@ -101,7 +103,7 @@ def _sums(ledger: Ledger) -> list[tuple[int, Line]]:
     dropped: Tone = "warning" if ledger.dropped else "muted"
     parts.append((0 if ledger.dropped else 3, ((f"{format_count(ledger.dropped)} dropped", dropped),)))
     if ledger.probes:
-        parts.append((4, ((f"{ledger.probes} probes", "muted"),)))
+        parts.append((4, ((f"{ledger.probes} probe{'s' if ledger.probes > 1 else ''}", "muted"),)))
     if len(ledger.points) > 1:
         points = [(time, float(count)) for time, count in ledger.points]
         parts.append((5, ((draw_sparkline(points, _GRAPH_WIDTH), "graph"),)))
@@ -157,12 +159,20 @@ def account_lines(row: LedgerRow, ledger: Ledger | None) -> list[DocLine]:
             lines.append(DocLine((("  … the calls outside these were not seen …", "muted"),), wrap=False))
     if len(chains) > _MOST_CHAINS:
         lines += [DocLine(), DocLine(((f"… {len(chains) - _MOST_CHAINS} more chains of calls", "muted"),))]
-    if ledger.unseen:
-        lines += [DocLine(), DocLine(heading("Not probed"))]
-        lines += [
-            DocLine((("  – ", "muted"), (printable(text, 400), "plain")), indent=4) for text in ledger.unseen
-        ]
-    return lines
+    beside = _beside_lines(ledger)
+    return [*lines, DocLine(), DocLine(heading("Not in these books")), *beside] if beside else lines
+
+
+def _beside_lines(ledger: Ledger) -> list[DocLine]:
+    """What the probes passed over, and what they cannot see."""
+    texts = [printable(text, 400) for text in ledger.unseen]
+    if ledger.closed_unseen:
+        texts.insert(
+            0, f"{format_count(ledger.closed_unseen)} closed that were open before the probes were armed"
+        )
+    if ledger.without:
+        texts.insert(0, f"{format_count(ledger.without)} responses without a body: nothing to close")
+    return [DocLine((("  – ", "muted"), (text, "plain")), indent=4) for text in texts]
 
 
 def _verdict(row: LedgerRow) -> Line:

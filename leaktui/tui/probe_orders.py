@@ -12,7 +12,7 @@ from leaktui.engines.protocol import LEDGERS
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.text import printable
 from leaktui.tui.facts import PROBES, Facts
-from leaktui.tui.probe_words import KIND_NOUNS, armed_kinds, offered_kinds, refusal
+from leaktui.tui.probe_words import KIND_NOUNS, armed_kinds, left_out, offered_kinds, refusal
 from leaktui.tui.source import InvestigationLike
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ class ProbeOrders:
         offered = frozenset(offered_kinds(facts))
         refused = refusal(facts, read_only=self._screen.leaktui.read_only)
 
+        proposed = armed | (frozenset({wanted}) & offered) or frozenset(sorted(offered, key=_order)[:1])
+
         def answered(kinds: frozenset[LedgerKind] | None) -> None:
             if kinds is not None:
                 self._apply(kinds)
 
         self._screen.app.push_screen(
-            ProbesScreen(armed | (frozenset({wanted}) & offered), offered, armed=armed, refusal=refused),
+            ProbesScreen(proposed, offered, armed=armed, refusal=refused, left_out=left_out(facts)),
             answered,
         )
 
@@ -130,6 +132,10 @@ class ProbeOrders:
 
 def _armed(investigation: InvestigationLike) -> frozenset[LedgerKind]:
     return frozenset(kind for kind in LEDGERS if investigation.armed(kind))
+
+
+def _order(kind: LedgerKind) -> int:
+    return list(LedgerKind).index(kind)
 
 
 def _listed(kinds: frozenset[LedgerKind]) -> str:

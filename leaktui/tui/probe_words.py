@@ -36,7 +36,7 @@ read, 1.6 to 3 µs elsewhere."""
 _BRIEF_COSTS: dict[LedgerKind, str] = {
     LedgerKind.BODIES: "20 µs a request",
     LedgerKind.FDS: "5 µs an fd",
-    LedgerKind.ALLOCATIONS: "3 µs an allocation",
+    LedgerKind.ALLOCATIONS: "3 µs each",
 }
 
 
@@ -77,6 +77,12 @@ def refusal(facts: Facts, *, read_only: bool = False) -> Refusal | None:
     if facts.snapshot.target.pid is None:
         return Refusal("only a URL was given", "run leaktui on the machine of the process, with --pid")
     return Refusal("probes were left out with --without", "start leaktui without that")
+
+
+def left_out(facts: Facts) -> str:
+    """Why some kinds cannot be probed here though others can; empty where nothing was said."""
+    capability = next((item for item in facts.capabilities if item.engine == PROBES and item.usable), None)
+    return printable(capability.reason, 400) if capability is not None else ""
 
 
 def took_themselves_out(facts: Facts) -> str:

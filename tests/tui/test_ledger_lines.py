@@ -107,6 +107,7 @@ def test_the_sums_say_when_the_probes_are_on_their_way_and_when_they_are_out() -
     old = replace(BODY_LEDGER, armed=False)
     assert sums_of(old, ordered=True) == " arming the probes…"
     assert sums_of(old, ordered=False).startswith(" ○ disarmed after 12 s")
+    assert sums_of(BODY_LEDGER, ordered=False).startswith(" ○ disarmed after 12 s")
     nothing = replace(FACTS, snapshot=replace(SNAPSHOT, ledgers=()), under_way=frozenset())
     assert sums_lines(nothing, LedgerKind.BODIES, 80) == ()
 
@@ -138,6 +139,14 @@ def test_an_account_names_its_owner_its_figures_and_its_chains() -> None:
     text = text_of(account_lines(TO_END, BODY_LEDGER))
     assert "16, without Close" in text and "the calls outside these were not seen" in text
     assert "a caller of it may own them as well" in text
+
+
+def test_what_is_not_in_the_books_is_said_beside_them() -> None:
+    text = text_of(account_lines(LEAKING, replace(BODY_LEDGER, closed_unseen=7, without=40)))
+    beside = text.split("Not in these books")[1]
+    assert "40 responses without a body" in beside and "7 closed that were open before" in beside
+    assert "hijacked connections" in beside
+    assert "Not in" not in text_of(account_lines(LEAKING, replace(BODY_LEDGER, unseen=())))
 
 
 def test_an_account_whose_ledger_was_begun_anew_shows_no_chain_of_another() -> None:
@@ -228,7 +237,7 @@ def test_armed_probes_say_what_they_cost() -> None:
         assert "● probes armed, 20 µs a request" in line_text(draw_engines(only, width))
         assert line_width(draw_engines(only, width)) <= width
     every = replace(FACTS, snapshot=used)
-    assert "armed, 20 µs a request, 5 µs an fd, 3 µs an allocation" in line_text(draw_engines(every, 200))
+    assert "armed, 20 µs a request, 5 µs an fd, 3 µs each" in line_text(draw_engines(every, 200))
 
 
 def test_probes_that_took_themselves_out_are_no_secret() -> None:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from leaktui.analysis.program import UnknownProgram
 from leaktui.engines.fake_scenario import LEAKING_CALL, LeakingService
 from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.investigation import Investigation
 from leaktui.model.capability import Source, SourceState
+from leaktui.model.finding import LeakKind
 from leaktui.model.ledger import LedgerKind
 from leaktui.tui.app import LeaktuiApp
 from leaktui.tui.screens.probes import ProbesScreen
@@ -25,6 +28,7 @@ from tests.tui.scene import (
     PROBES_REFUSED,
     PROBING_CAPABILITIES,
     PROBING_SOURCES,
+    SUSPECT,
 )
 
 SMALL = (80, 24)
@@ -126,6 +130,33 @@ async def test_what_is_proposed_is_what_the_pane_is_about() -> None:
         assert isinstance(app.screen, ProbesScreen) and app.screen.chosen == {FDS}
 
 
+@pytest.mark.parametrize(
+    ("kind", "proposed"), [(LeakKind.FD, FDS), (LeakKind.HEAP, ALLOCATIONS), (LeakKind.GOROUTINE, BODIES)]
+)
+async def test_what_is_proposed_is_what_may_prove_the_first_suspect(
+    kind: LeakKind, proposed: LedgerKind
+) -> None:
+    investigation = probing()
+    investigation.assessment = replace(PROBED, suspects=(replace(SUSPECT, kind=kind),))
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("a")
+        assert isinstance(app.screen, ProbesScreen) and app.screen.chosen == {proposed}
+
+
+async def test_the_ledger_has_the_focus_wherever_the_probes_were_armed() -> None:
+    app = make_app(probing())
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("2", "a", "y")
+        await wait_for(pilot, lambda: "ledger of allocations" in screen_text(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "14 still open" in screen_text(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "128 kB · alive" in screen_text(app))
+
+
 async def test_the_mouse_switches_and_answers() -> None:
     investigation = probing()
     app = make_app(investigation)
@@ -148,7 +179,8 @@ async def test_down_from_an_owner_to_one_body_its_stack_and_its_source(sources: 
         await wait_for(pilot, lambda: "96 still open · one by one" in screen_text(app))
         assert "Bodies › main.loadUser" in screen_text(app) and "h holders" in screen_text(app)
         first = next(line for line in screen_text(app).split("\n") if "GET " in line)
-        assert "503" in first and "HTTP/1.1" in first and "part read" in first and "2001" in first
+        assert "/v1/users/1000?token=…" in first and "503" in first
+        assert "part read" in first and "2001" in first
         await pilot.press("enter")
         await wait_for(pilot, lambda: "part read · seen in memory" in screen_text(app))
         assert "Bodies › main.loadUser › GET /v1/users/1000" in screen_text(app)
@@ -212,9 +244,9 @@ async def test_filter_and_sort_work_on_the_ledger() -> None:
         await pilot.press(*LEDGER, "s")
         table = watch_screen(app).table
         assert table is not None and table.sort_title == "opened ▾"
-        assert [row.opened for row in table.rows] == [322, 98, 16]
+        assert [account.row.opened for account in table.rows] == [322, 98, 16]
         await pilot.press("slash", *"prices", "enter")
-        assert [row.owner.function for row in table.rows] == ["main.(*prices).current"]
+        assert [account.row.owner.function for account in table.rows] == ["main.(*prices).current"]
 
 
 async def test_where_no_probes_are_permitted_it_says_why_and_what_to_do() -> None:
@@ -245,16 +277,20 @@ async def test_read_only_is_a_reason_of_its_own() -> None:
 
 async def test_a_kind_that_cannot_be_probed_here_cannot_be_chosen() -> None:
     investigation = probing()
-    only = replace(PROBING_CAPABILITIES[2], gives=("fd-ledger",))
+    only = replace(
+        PROBING_CAPABILITIES[2], gives=("fd-ledger",), reason="bodies: the program has no HTTP client"
+    )
     investigation.session.capabilities = (*PROBING_CAPABILITIES[:2], only)
     app = make_app(investigation)
     async with app.run_test(size=SMALL) as pilot:
         await wait_for_facts(pilot)
         await pilot.press("4", "a", "1")
-        assert isinstance(app.screen, ProbesScreen) and app.screen.chosen == frozenset()
+        # What could be told of something else is proposed instead.
+        assert isinstance(app.screen, ProbesScreen) and app.screen.chosen == {FDS}
         assert "response bodies    not on this process" in screen_text(app)
+        assert "bodies: the program has no HTTP client" in screen_text(app)
         await pilot.press("escape", *LEDGER[1:])
-        assert "There are no probes for response bodies here." in screen_text(app)
+        assert "No probes for response bodies here: bodies: the program has no HTTP" in screen_text(app)
 
 
 async def test_an_order_that_comes_to_nothing_is_said_in_the_words_of_the_source() -> None:
@@ -352,7 +388,7 @@ async def test_probes_of_a_real_investigation_are_armed_read_and_disarmed() -> N
             )
             await wait_for(pilot, lambda: "pricing.(*Client).Lookup" in screen_text(app))
             table = watch_screen(app).table
-            assert table is not None and table.rows[0].owner == LEAKING_CALL
+            assert table is not None and table.rows[0].row.owner == LEAKING_CALL
             assert {kind for kind in LEDGERS if made[0].armed(kind)} == {BODIES, FDS}
             await pilot.press("a")
             await wait_for(pilot, lambda: not any(made[0].armed(kind) for kind in LEDGERS))

@@ -1,15 +1,22 @@
 """Where a Go program allocates what is too large for a size class, and what to read there.
 
-Law: seen is the return of the one function through which every such object comes (runtime/mcache.go `allocLarge`,
-Go 1.22 to 1.27): each gets a span of its own, whose start is the object's address and whose limit is where it ends.
+Law: seen is the one function through which every such object comes (runtime/mcache.go `allocLarge`, Go 1.22 to 1.27):
+each gets a span of its own, whose start is the object's address and whose limit is where it ends. The last thing it
+does is to call the span's initHeapBits: that CALL, with the finished span in its hands, is emulated by the kernel and
+costs a tenth of its RET, which has to be stepped (arch/x86/kernel/uprobes.c `branch_setup_xol_ops`).
 """
 
 from __future__ import annotations
 
+from enum import Enum
+
+from leaktui.binary.executable import Executable
+from leaktui.binary.x86 import decode
+from leaktui.binary.x86_instruction import Operation
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.mheap import PAGE_SIZE
 from leaktui.engines.memory.struct_view import find_layout
-from leaktui.engines.probes.entry_point import find_probed_function
+from leaktui.engines.probes.entry_point import ProbedFunction, find_probed_function
 from leaktui.engines.probes.recipe import Recipe, Register, Site, Word
 from leaktui.errors import EngineUnavailable
 
@@ -22,8 +29,22 @@ LARGE = 32 << 10
 with an allocation header, are as well."""
 
 _FUNCTION = "runtime.(*mcache).allocLarge"
+_LAST_CALL = "runtime.(*mspan).initHeapBits"
+_CALL = 0xE8
+_CALL_SIZE = 5
 _FRAMES = 48
 _REMEDY = "report the Go release this program was built with"
+
+
+class AllocationEvent(Enum):
+    """What a hit means; the value is `Site.event`.
+
+    At CALL the function still has its frame: what the hit has for an immediate caller is none, and the return
+    addresses begin after it.
+    """
+
+    RETURN = "return"
+    CALL = "call"
 
 
 def find_allocation_sites(attachment: Attachment, least: int) -> tuple[Site, ...]:
@@ -49,8 +70,34 @@ def find_allocation_sites(attachment: Attachment, least: int) -> tuple[Site, ...
             Word("g", Register.R14),
             Word("goid", "g", goroutine.fields["goid"].offset),
         ),
-        frames=_FRAMES,
+        frames=1 + _FRAMES,
         only_if="pages",
         at_least=max(1, -(-least // PAGE_SIZE)),
     )
-    return function.return_sites("allocated", recipe, attachment.bias)
+    call = _find_last_call(attachment.executable, function)
+    if call is None:
+        return function.return_sites(AllocationEvent.RETURN.value, recipe, attachment.bias)
+    address, offset = call
+    return (Site(AllocationEvent.CALL.value, _FUNCTION, address + attachment.bias, offset, _CALL, recipe),)
+
+
+def _find_last_call(executable: Executable, function: ProbedFunction) -> tuple[int, int] | None:
+    """The one CALL of initHeapBits in *function* and its place in the file; None where it was inlined."""
+    table = executable.pc_lines
+    targets = {table.entry(index) for index in table.find_indexes(_LAST_CALL)}
+    code = executable.image.read(function.entry, function.end - function.entry)
+    found = []
+    offset = 0
+    while offset < len(code):
+        instruction = decode(code, offset, function.entry + offset)
+        if instruction is None:
+            return None
+        if instruction.operation is Operation.CALL and instruction.target in targets:
+            found.append(instruction)
+        offset += instruction.size
+    if len(found) != 1 or found[0].size != _CALL_SIZE:
+        return None
+    place = executable.file_offset(found[0].address)
+    if place is None or executable.image.read_at(place, 1) != bytes((_CALL,)):
+        return None
+    return found[0].address, place

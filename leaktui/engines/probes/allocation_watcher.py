@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.probes.allocation_liveness import Liveness
@@ -20,13 +21,15 @@ from leaktui.engines.probes.allocation_sites import (
     LIMIT,
     SPAN,
     START,
+    AllocationEvent,
     find_allocation_sites,
 )
 from leaktui.engines.probes.call_chain import CallChains
+from leaktui.engines.probes.fd_watcher import BOOKS_FULL
 from leaktui.engines.probes.pairing import Pairing
 from leaktui.engines.probes.recipe import Hit, Site
-from leaktui.errors import DecodeError, EngineUnavailable
-from leaktui.model.ledger import Ledger, LedgerKind, Opened
+from leaktui.errors import DecodeError, EngineUnavailable, TargetError
+from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace, Opened
 
 _CHECKED_AT_ONCE = 5000
 _PER_CYCLE = 2  # mheap_.sweepgen counts by two
@@ -34,18 +37,11 @@ _CYCLES_TO_JUDGE = 2
 _WORD32 = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Survivors:
-    """Of one place: how many objects are still there after two collections, and their bytes."""
-
-    count: int
-    bytes: int
-
-
 @dataclass(slots=True)
 class _Made:
-    """What `Opened` does not say: the span, the heap's generation when it was made, and when it was looked at."""
+    """Its bytes, and what `Opened` does not say: the span, the heap's generation when made, and when looked at."""
 
+    size: int
     span: int
     generation: int
     checked: int
@@ -59,6 +55,7 @@ class AllocationWatcher:
         self._least = least
         self._pairing = Pairing()
         self._chains = CallChains(attachment.executable, attachment.bias)
+        # Those open, by address; those looked at last are at the end.
         self._made: dict[int, _Made] = {}
         self._liveness: Liveness | None = None
         self._doubt = ""
@@ -80,22 +77,25 @@ class AllocationWatcher:
         size = words[LIMIT] - start
         if not start or size <= 0:
             return  # it could not be read
-        place = self._pairing.place(self._chains.stack(hit.site.address, hit.frames), hit.whole)
+        frames = hit.frames[1:] if hit.site.event == AllocationEvent.CALL.value else hit.frames
+        place = self._pairing.place(self._chains.stack(hit.site.address, frames), hit.whole)
         self._pairing.open(Opened(start, hit.time_ns / 1e9, place, goid=words[GOID], size=size))
-        if start in self._pairing:
+        self._made.pop(start, None)
+        if start in self._pairing:  # it is not where the books are full
             generation = words[GENERATION] & _WORD32
-            self._made[start] = _Made(words[SPAN], generation, generation)
+            self._made[start] = _Made(size, words[SPAN], generation, generation)
 
     def ledger(self, began: float, now: float) -> Ledger:
-        """The books as they stand. Raises TargetGone."""
-        self._collect()
+        """The books as they stand; they stay when the process goes."""
+        with suppress(TargetError, DecodeError):
+            self._collect()
         return Ledger(
             LedgerKind.ALLOCATIONS,
             began,
             now,
-            places=self._pairing.places(),
+            places=self._places(),
             open=self._pairing.listed(),
-            unseen=self.unseen(),
+            unseen=(*self.unseen(), BOOKS_FULL) if self._pairing.full else self.unseen(),
         )
 
     @property
@@ -103,8 +103,8 @@ class AllocationWatcher:
         """How many collections the process has finished; None where that is not known."""
         return None if self._generation is None else self._generation // _PER_CYCLE
 
-    def survivors(self) -> dict[int, Survivors]:
-        """By index of the place: those that were there when last looked at, two collections after they were made."""
+    def _places(self) -> tuple[LedgerPlace, ...]:
+        """The books by place, with those that were still there two collections after they were made."""
         counts: Counter[int] = Counter()
         sizes: Counter[int] = Counter()
         for item in self._pairing.iter_open():
@@ -112,28 +112,31 @@ class AllocationWatcher:
             if made.checked - made.generation >= _CYCLES_TO_JUDGE * _PER_CYCLE:
                 counts[item.place] += 1
                 sizes[item.place] += item.size
-        return {place: Survivors(count, sizes[place]) for place, count in counts.items()}
+        return tuple(
+            replace(place, survivors=counts[index], surviving_bytes=sizes[index]) if counts[index] else place
+            for index, place in enumerate(self._pairing.places())
+        )
 
     # --- collected ---
 
     def _collect(self) -> None:
-        """Look at those that have lived through a collection since they were looked at, so many at a time."""
+        """Look at those that have lived through a collection since they were looked at, so many at a time.
+
+        Raises TargetGone and DecodeError.
+        """
         liveness = self._find_liveness()
         if liveness is None:
             return
-        try:
-            generation = self._generation = liveness.generation()
-        except DecodeError:
-            return
-        older = (item for item in self._pairing.iter_open() if self._made[item.key].checked != generation)
-        for item in list(itertools.islice(older, _CHECKED_AT_ONCE)):
-            made = self._made[item.key]
-            alive = liveness.is_alive(made.span, item.key, item.size)
+        generation = self._generation = liveness.generation()
+        older = ((start, made) for start, made in self._made.items() if made.checked != generation)
+        for start, made in list(itertools.islice(older, _CHECKED_AT_ONCE)):
+            alive = liveness.is_alive(made.span, start, made.size)
             if alive is False:
-                self._pairing.collect(item.key)
-                del self._made[item.key]
+                self._pairing.collect(start)
+                del self._made[start]
             elif alive:
                 made.checked = generation
+                self._made[start] = self._made.pop(start)
 
     def _find_liveness(self) -> Liveness | None:
         if self._liveness is None and not self._doubt:

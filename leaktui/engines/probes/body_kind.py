@@ -33,7 +33,10 @@ class BodyForm(Enum):
 
 
 class BodyKind(NamedTuple):
-    """A type of bodies. `name` is printable; `package` is which HTTP/2 client it is of, None for none."""
+    """A type of bodies. `name` is printable, empty where it is not known.
+
+    `package` is which HTTP/2 client it is of, None for none.
+    """
 
     form: BodyForm
     name: str = ""
@@ -67,7 +70,7 @@ class BodyKinds:
         except (DecodeError, TargetGone):
             info = None
         if info is None:
-            return BodyKind(BodyForm.OTHER, "not known (it was made at run time, or could not be read)")
+            return BodyKind(BodyForm.OTHER)  # it was made at run time, or cannot be read
         name = printable(info.name)
         if info.kind == KIND_STRUCT:
             if info.size == 0:

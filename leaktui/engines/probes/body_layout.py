@@ -13,6 +13,7 @@ from leaktui.binary.executable import Executable
 from leaktui.binary.runtime_types import RuntimeTypes, StructLayout
 from leaktui.engines.memory.struct_view import find_layout
 
+_MOST_PACKAGES = 5
 _STREAM_CLOSE = re.compile(r"(?P<package>[^()]+)\.(?P<prefix>http2)?transportResponseBody\.Close")
 
 
@@ -47,7 +48,10 @@ class StreamPackage:
 
 
 def find_stream_packages(executable: Executable) -> tuple[StreamPackage, ...]:
-    """The HTTP/2 clients linked into the program: net/http's, golang.org/x/net/http2, somebody's copy of it."""
+    """The HTTP/2 clients linked into the program: net/http's, golang.org/x/net/http2, somebody's copy of it.
+
+    net/http's come first, and there are a handful at most: each has words of its own in what is read.
+    """
     found = []
     for name in executable.pc_lines.iter_names():
         match = _STREAM_CLOSE.fullmatch(name) if name.endswith("ransportResponseBody.Close") else None
@@ -55,7 +59,8 @@ def find_stream_packages(executable: Executable) -> tuple[StreamPackage, ...]:
             symbol = match["package"]
             # The linker escapes dots in the last element of an import path (cmd/internal/objabi/path.go).
             found.append(StreamPackage(symbol, symbol.replace("%2e", "."), match["prefix"] or ""))
-    return tuple(found)
+    found.sort(key=lambda package: not package.bundled)
+    return tuple(found[:_MOST_PACKAGES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +120,24 @@ class StreamLayout:
     """What is needed of an HTTP/2 client's own types; None for what was not found.
 
     `gzip_body` is where in its gzipReader the interface with the body is, `abort_error` where in a stream the error
-    is that it was given up with.
+    is that it was given up with. `identity` are where the stream's connection and its number there are: together
+    they tell it from another that has its address later.
     """
 
     gzip_body: int | None
     abort_error: int | None
+    identity: tuple[int, ...]
 
 
 def find_stream_layout(types: RuntimeTypes, package: StreamPackage) -> StreamLayout:
     """The layouts of the client in *package*."""
     gzip = find_layout(types, package.type_name("gzipReader"), package.path, pairs=("body",))
-    stream = find_layout(types, package.type_name("clientStream"), package.path, pairs=("abortErr",))
+    stream = find_layout(
+        types, package.type_name("clientStream"), package.path, words=("cc",), pairs=("abortErr",)
+    )
+    number = stream.fields.get("ID") if stream is not None else None
     return StreamLayout(
         None if gzip is None else gzip.fields["body"].offset,
         None if stream is None else stream.fields["abortErr"].offset,
+        () if stream is None or number is None else (stream.fields["cc"].offset, number.offset),
     )

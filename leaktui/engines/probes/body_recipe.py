@@ -6,7 +6,7 @@ Reading a body as what it is not gives words that nobody looks at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from leaktui.engines.probes.body_kind import BodyForm, BodyKind
@@ -25,13 +25,15 @@ class BodyAddresses(NamedTuple):
     """Where a body is: `key` is what Close is called with.
 
     `report` is the closure it reports its end to, 0 where it has none; `captured` are the variables in it.
-    `aborted` says that its stream had been given up before it was handed out.
+    Of an HTTP/2 body `aborted` says that its stream had been given up before it was handed out, and `identity` is
+    what tells the stream from others, as `stream_identity` has it.
     """
 
     key: int
     report: int = 0
     captured: tuple[int, ...] = ()
     aborted: bool = False
+    identity: tuple[int, ...] = ()
 
 
 class OpenRecipe:
@@ -86,7 +88,12 @@ class OpenRecipe:
         if stream is None:
             return BodyAddresses(0)
         base = "data" if kind.form is BodyForm.STREAM else _unpacked(stream)
-        return BodyAddresses(self.word(words, base), aborted=self.word(words, _aborted(base, stream)) != 0)
+        read = [self.word(words, name) for name in _identity(base, stream)]
+        return BodyAddresses(
+            self.word(words, base),
+            aborted=self.word(words, _aborted(base, stream)) != 0,
+            identity=stream_identity(read),
+        )
 
     def _report(self, words: tuple[int, ...], name: str) -> tuple[int, tuple[int, ...]]:
         place = self._places.get(name)
@@ -108,13 +115,38 @@ def _stream_words(streams: Iterable[StreamLayout]) -> list[Word]:
             name = _unpacked(stream)
             found[name] = Word(name, "data", stream.gzip_body + 8)  # the data word of the interface there
             bases.append(name)
-        for base in bases if stream.abort_error is not None else ():
-            found.setdefault(_aborted(base, stream), Word(_aborted(base, stream), base, stream.abort_error))
+        for base in bases:
+            if stream.abort_error is not None:
+                found.setdefault(
+                    _aborted(base, stream), Word(_aborted(base, stream), base, stream.abort_error)
+                )
+            for name, offset in zip(_identity(base, stream), stream.identity, strict=True):
+                found.setdefault(name, Word(name, base, offset))
     return list(found.values())
+
+
+def stream_words(key: Word, stream: StreamLayout) -> tuple[Word, ...]:
+    """Those of a hit that is about the stream at *key*: itself, and what `stream_identity` takes."""
+    return (
+        key,
+        *(
+            Word(name, key.name, at)
+            for name, at in zip(_identity(key.name, stream), stream.identity, strict=True)
+        ),
+    )
+
+
+def stream_identity(read: Sequence[int]) -> tuple[int, ...]:
+    """What tells a stream from a later one at its address: its connection and its number there, a uint32."""
+    return tuple(word if place == 0 else word & 0xFFFFFFFF for place, word in enumerate(read))
 
 
 def _unpacked(stream: StreamLayout) -> str:
     return f"unpacked at {stream.gzip_body}"
+
+
+def _identity(base: str, stream: StreamLayout) -> tuple[str, ...]:
+    return tuple(f"identity at {offset} of {base}" for offset in stream.identity)
 
 
 def _aborted(base: str, stream: StreamLayout) -> str:

@@ -15,13 +15,14 @@ after it was entered.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from leaktui.binary.executable import Executable
 from leaktui.binary.x86 import decode
 from leaktui.binary.x86_instruction import RDX, Memory, Operation
-from leaktui.engines.probes.body_layout import StreamPackage
+from leaktui.engines.probes.body_layout import StreamLayout, StreamPackage
+from leaktui.engines.probes.body_recipe import stream_words
 from leaktui.engines.probes.entry_point import ProbedFunction, find_probed_function
 from leaktui.engines.probes.recipe import Recipe, Register, Site, Word
 from leaktui.errors import EngineUnavailable
@@ -48,12 +49,14 @@ _CLOSURE_READ = 64
 class BodySites:
     """Where to probe, and what will not be seen, a sentence each.
 
+    `paired` are the HTTP/2 clients of which it is seen when a body is closed: of others none is known to be open.
     `own` are the HTTP/2 clients that are probed where they themselves hand out: golang.org/x/net/http2 may hand on to
     net/http's Transport, and then a body comes by twice.
     """
 
     sites: tuple[Site, ...]
     unseen: tuple[str, ...]
+    paired: tuple[StreamPackage, ...] = ()
     own: frozenset[StreamPackage] = frozenset()
 
     def counts_at(self, package: StreamPackage, site: Site) -> bool:
@@ -62,17 +65,19 @@ class BodySites:
 
 
 def find_body_sites(
-    executable: Executable, bias: int, packages: Sequence[StreamPackage], opened: Recipe
+    executable: Executable, bias: int, streams: Mapping[StreamPackage, StreamLayout], opened: Recipe
 ) -> BodySites:
-    """The sites of a program loaded *bias* away; *opened* is what to read of a response.
+    """The sites of a program loaded *bias* away, with the HTTP/2 clients *streams*.
+
+    *opened* is what to read of a response.
 
     Raises EngineUnavailable where it has no HTTP client, or one that cannot be probed.
     """
     finder = _Finder(executable, bias, opened)
     finder.add_http1()
-    for package in packages:
-        finder.add_http2(package)
-    return BodySites(tuple(finder.sites), tuple(finder.unseen), frozenset(finder.own))
+    for package, layout in streams.items():
+        finder.add_http2(package, layout)
+    return BodySites(tuple(finder.sites), tuple(finder.unseen), tuple(finder.paired), frozenset(finder.own))
 
 
 class _Finder:
@@ -82,6 +87,7 @@ class _Finder:
         self._opened = opened
         self.sites: list[Site] = []
         self.unseen: list[str] = []
+        self.paired: list[StreamPackage] = []
         self.own: set[StreamPackage] = set()
 
     def add_http1(self) -> None:
@@ -93,17 +99,22 @@ class _Finder:
                 f"the program has no HTTP client of net/http ({missing} is not linked)",
                 remedy="there are no response bodies to pair; look at its goroutines and descriptors",
             )
+        if self._is_inlined(_SIGNAL_CLOSE):
+            raise EngineUnavailable(
+                f"{_SIGNAL_CLOSE} was inlined into other functions of this program",
+                remedy="use the memory source",
+            )
         self.sites += hands_out.return_sites(OPENED, self._opened, self._bias)
         self.sites.append(closes.entry_site(CLOSED, _RECEIVER, self._bias))
-        client_conn = self._find(_CLIENT_CONN)
+        client_conn = self._try(_CLIENT_CONN)
         if client_conn is not None:
             self.sites += client_conn.return_sites(OPENED, self._opened, self._bias)
         reports = list(self._iter_reports())
         self.sites += [report.entry_site(REPORTED, _CLOSURE, self._bias) for report in reports]
         if not reports:
             self.unseen.append("Bodies that were read to their end and not closed count as open.")
-        disconnects = self._find(_CONNECTION_CLOSE)
-        if disconnects is not None and disconnects.push is not None:
+        disconnects = self._try(_CONNECTION_CLOSE)
+        if disconnects is not None:
             self.sites.append(disconnects.entry_site(DISCONNECTED, _RECEIVER, self._bias))
         else:
             self.unseen.append("Bodies whose connection was closed under them count as open.")
@@ -118,44 +129,58 @@ class _Finder:
                     found[name] = table.tables(index).args
         taking = [name for name, size in found.items() if size == _ERROR_BYTES]
         for name in taking if len(taking) == 1 else sorted(found):
-            closure = self._find(name)
-            if closure is not None and closure.push is not None:
+            closure = self._try(name)
+            if closure is not None:
                 yield closure
 
-    def add_http2(self, package: StreamPackage) -> None:
-        closes = self._find(package.close)
-        if closes is None:
+    def add_http2(self, package: StreamPackage, layout: StreamLayout) -> None:
+        closes = self._try(package.close)
+        if closes is None or self._is_inlined(package.close):
             return
+        self.paired.append(package)
         self.sites.append(closes.entry_site(CLOSED, _RECEIVER, self._bias))
         if not package.bundled:
-            hands_out = self._find(package.method("ClientConn", "roundTrip"))
-            if hands_out is None:
+            hands_out = self._try(package.method("ClientConn", "roundTrip"))
+            if hands_out is None or hands_out.leaves:
                 self.unseen.append(
                     f"Bodies that {package.path} hands out otherwise than through net/http are not seen."
                 )
             else:
                 self.sites += hands_out.return_sites(OPENED, self._opened, self._bias)
                 self.own.add(package)
-        at_end = self._find(package.method("clientStream", "copyTrailers-fm"))
+        at_end = self._try(package.method("clientStream", "copyTrailers-fm"))
         receiver = None if at_end is None else self._captured_receiver(at_end)
-        if at_end is not None and receiver is not None and at_end.push is not None:
-            self.sites.append(at_end.entry_site(STREAM_ENDED, receiver, self._bias))
+        if at_end is not None and receiver is not None:
+            recipe = Recipe(stream_words(receiver, layout), only_if=receiver.name)
+            self.sites.append(at_end.entry_site(STREAM_ENDED, recipe, self._bias))
         else:
             self.unseen.append("HTTP/2 bodies that were read to their end and not closed count as open.")
-        aborts = self._find(package.method("clientStream", "abortStreamLocked"))
-        if aborts is not None and aborts.push is not None:
-            self.sites.append(aborts.entry_site(STREAM_ENDED, _RECEIVER, self._bias))
+        aborts = self._try(package.method("clientStream", "abortStreamLocked"))
+        if aborts is not None:
+            recipe = Recipe(stream_words(_KEY, layout), only_if=_KEY.name)
+            self.sites.append(aborts.entry_site(STREAM_ENDED, recipe, self._bias))
         else:
             self.unseen.append("HTTP/2 bodies whose stream was cancelled or reset count as open.")
 
     def _find(self, name: str) -> ProbedFunction | None:
-        if next(self._executable.pc_lines.iter_inlined(name), None) is not None:
+        if self._is_inlined(name):
             self.unseen.append(
                 f"{name} was inlined into other functions of this program: what passes there is not seen."
             )
         return find_probed_function(self._executable, name)
 
-    def _captured_receiver(self, method_value: ProbedFunction) -> Recipe | None:
+    def _is_inlined(self, name: str) -> bool:
+        return next(self._executable.pc_lines.iter_inlined(name), None) is not None
+
+    def _try(self, name: str) -> ProbedFunction | None:
+        """The same for one that others can do without: None also where it cannot be probed on entry."""
+        try:
+            found = self._find(name)
+        except EngineUnavailable:
+            return None
+        return found if found is not None and found.push is not None else None
+
+    def _captured_receiver(self, method_value: ProbedFunction) -> Word | None:
         """How to read the receiver of a method value from its closure: as its own code does first."""
         if method_value.push is None:
             return None
@@ -172,10 +197,11 @@ class _Finder:
                 and isinstance(source, Memory)
                 and (source.base, source.scaled, source.segment) == (RDX, None, False)
             ):
-                return Recipe((Word("key", Register.RDX, source.displacement),), only_if="key")
+                return Word(_KEY.name, Register.RDX, source.displacement)
             offset += instruction.size
         return None
 
 
-_RECEIVER = Recipe((Word("key", Register.RAX),), only_if="key")
+_KEY = Word("key", Register.RAX)
+_RECEIVER = Recipe((_KEY,), only_if=_KEY.name)
 _CLOSURE = Recipe((Word("key", Register.RDX),), only_if="key")

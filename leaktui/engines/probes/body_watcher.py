@@ -20,7 +20,7 @@ from leaktui.engines.probes.body_layout import (
     find_stream_layout,
     find_stream_packages,
 )
-from leaktui.engines.probes.body_recipe import BodyAddresses, OpenRecipe
+from leaktui.engines.probes.body_recipe import BodyAddresses, OpenRecipe, stream_identity
 from leaktui.engines.probes.body_sites import (
     CLOSED,
     DISCONNECTED,
@@ -32,7 +32,7 @@ from leaktui.engines.probes.body_sites import (
 )
 from leaktui.engines.probes.body_url import UrlPieces, format_method, format_url
 from leaktui.engines.probes.call_chain import CallChains
-from leaktui.engines.probes.pairing import Pairing
+from leaktui.engines.probes.pairing import MOST_OPEN, Pairing
 from leaktui.engines.probes.recipe import Hit, Site
 from leaktui.errors import EngineUnavailable
 from leaktui.model.ledger import Ledger, LedgerKind, Opened
@@ -42,10 +42,11 @@ _OTHERS = (
     " are not seen."
 )
 _SWITCHED = 101
+_TYPES_TOLD = 8
 _PLACES_CACHED = 1 << 14
 _ABORTS_KEPT = 1 << 10
 _HANDING_OVER = 1_000_000
-"""Nanoseconds: so soon no address is given to another stream."""
+"""Nanoseconds: what was given up longer ago says so itself."""
 
 _NANOSECONDS = 1e9
 
@@ -59,6 +60,7 @@ class _Body(NamedTuple):
 
     report: int
     connection: int
+    identity: tuple[int, ...]
     words: tuple[int, ...]
     texts: tuple[bytes, ...]
 
@@ -76,8 +78,8 @@ class BodyWatcher:
         self._key_of_connection: dict[int, int] = {}
         self._fresh: set[int] = set()
         """HTTP/1 bodies that were handed out since the books were last asked for."""
-        self._aborted: dict[int, int] = {}
-        """Streams that were given up and are not in the books, with the time in nanoseconds."""
+        self._aborted: dict[tuple[int, ...], int] = {}
+        """When streams were given up that are not in the books, in nanoseconds, by address and identity."""
         self._places: dict[tuple[int, tuple[int, ...], bool], int] = {}
         self._without = 0
         self._unpaired: Counter[str] = Counter()
@@ -115,8 +117,8 @@ class BodyWatcher:
             streams = {package: find_stream_layout(types, package) for package in packages}
             self._connections = BodyConnections(self._attachment.memory, layout)
             self._recipe = OpenRecipe(layout, streams)
-            self._kinds = BodyKinds(self._attachment.memory, types, packages)
-            self._found = find_body_sites(executable, self._attachment.bias, packages, self._recipe.recipe)
+            self._found = find_body_sites(executable, self._attachment.bias, streams, self._recipe.recipe)
+            self._kinds = BodyKinds(self._attachment.memory, types, self._found.paired)
         return self._found
 
     # --- what happens ---
@@ -163,7 +165,11 @@ class BodyWatcher:
         connection = self._connections.find(addresses.captured) if self._connections is not None else 0
         described = len(self._bodies) < _DESCRIBED
         self._bodies[key] = _Body(
-            addresses.report, connection, words if described else (), hit.texts if described else ()
+            addresses.report,
+            connection,
+            addresses.identity,
+            words if described else (),
+            hit.texts if described else (),
         )
         if addresses.report:
             self._key_of_report[addresses.report] = key
@@ -188,11 +194,13 @@ class BodyWatcher:
             self._end(key, hit)
 
     def _end_stream(self, hit: Hit) -> None:
-        key = hit.words[0]
-        if key in self._bodies:
+        key, *read = hit.words
+        identity = stream_identity(read)
+        body = self._bodies.get(key)
+        if body is not None and body.identity == identity:
             self._end(key, hit)
         else:
-            self._note_abort(key, hit.time_ns)
+            self._note_abort((key, *identity), hit.time_ns)
 
     def _disconnect(self, hit: Hit) -> None:
         key = self._key_of_connection.get(hit.words[0])
@@ -222,14 +230,15 @@ class BodyWatcher:
 
     # --- what ended before it was handed out ---
 
-    def _note_abort(self, key: int, time: int) -> None:
-        """A stream was given up that was not handed out yet: it may be on the way."""
+    def _note_abort(self, stream: tuple[int, ...], time: int) -> None:
+        """A stream was given up that is not in the books: it may be on the way to be handed out."""
         if len(self._aborted) >= _ABORTS_KEPT:
             self._aborted.clear()
-        self._aborted[key] = time
+        self._aborted[stream] = time
 
     def _was_aborted(self, addresses: BodyAddresses, time: int) -> bool:
-        aborted = self._aborted.pop(addresses.key, None)
+        """Whether the stream said so itself, or was just about to."""
+        aborted = self._aborted.get((addresses.key, *addresses.identity))
         return addresses.aborted or (aborted is not None and time - aborted < _HANDING_OVER)
 
     def _settle(self, now: float) -> None:
@@ -256,11 +265,14 @@ class BodyWatcher:
         unseen = []
         if self._switched:
             unseen.append(
-                f"{self._switched} connections were taken over by the program (101 Switching Protocols):"
-                " whether it closes them is not watched."
+                "Connections that the program took over (101 Switching Protocols) are not watched:"
+                f" {self._switched} so far."
             )
-        for name, count in self._unpaired.most_common(8):
-            unseen.append(f"{count} bodies of type {name} are not paired.")
+        if self._pairing.full:
+            unseen.append(f"Of bodies open at once no more than {MOST_OPEN:,} are kept.")
+        for name, count in self._unpaired.most_common(_TYPES_TOLD):
+            kind = f"of type {name}" if name else "of a type that is not known"
+            unseen.append(f"Bodies {kind} are not paired: {count} so far.")
         return Ledger(
             LedgerKind.BODIES,
             began,

@@ -25,6 +25,7 @@ from leaktui.errors import DecodeError, EngineUnavailable
 PUSH_BP = 0x55
 RETURN = 0xC3
 
+_BREAKPOINT = 0xCC
 _FRAME_OF_PUSH = 8
 _SIZE_LIMIT = 1 << 20
 _REMEDY = "use the memory source, and report the Go release this program was built with"
@@ -148,9 +149,16 @@ def _is_within(jump: Instruction, info: FuncInfo) -> bool:
 
 
 def _iter_instructions(code: bytes, info: FuncInfo, name: str) -> Iterator[Instruction]:
-    """Every instruction from the first byte on: Go's compiler keeps no data between them (jump tables are rodata)."""
+    """Every instruction from the first byte on: Go's compiler keeps no data between them (jump tables are rodata).
+
+    What fills the space up to the next function are breakpoints; one in between is somebody's.
+    """
     offset = 0
     while offset < len(code):
+        if code[offset] == _BREAKPOINT:
+            if code[offset:].strip(bytes((_BREAKPOINT,))):
+                raise _not_understood(name, "the file has a breakpoint in it")
+            return
         instruction = decode(code, offset, info.entry + offset)
         if instruction is None:
             raise _not_understood(name, "it has an instruction that leaktui does not know")

@@ -53,10 +53,14 @@ class FdEvent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FdSites:
-    """The sites, and the code (start, end) of the garbage collector's own goroutines, in the process."""
+    """The sites, and the code (start, end) of the garbage collector's own goroutines, in the process.
+
+    `unseen` says, a sentence each, what could not be probed though the program has it.
+    """
 
     sites: tuple[Site, ...]
     collector: tuple[tuple[int, int], ...]
+    unseen: tuple[str, ...] = ()
 
 
 def find_fd_sites(attachment: Attachment) -> FdSites:
@@ -72,18 +76,22 @@ def find_fd_sites(attachment: Attachment) -> FdSites:
         _entry(executable, _INIT, FdEvent.INIT, _init_recipe(types, who), bias),
         _entry(executable, _CLOSE, FdEvent.CLOSE, _close_recipe(), bias),
     ]
+    unseen = []
     # Each is linked in only where the program, or a library of it, uses it.
     for name, event, recipe in (
         (_OTHER_CLOSE, FdEvent.CLOSE, _close_recipe()),
         (_ROOT, FdEvent.ROOT, _root_recipe(who)),
         (_PROCESS, FdEvent.PROCESS, _process_recipe(who)),
     ):
-        function = find_probed_function(executable, name)
-        if function is not None and function.push is not None:
-            sites.append(function.entry_site(event.value, recipe, bias))
+        try:
+            function = find_probed_function(executable, name)
+            if function is not None:
+                sites.append(function.entry_site(event.value, recipe, bias))
+        except EngineUnavailable as error:
+            unseen.append(str(error.args[0]))
     found = (executable.find_function(name) for name in _COLLECTOR)
     collector = tuple((function.entry + bias, function.end + bias) for function in found if function)
-    return FdSites(tuple(sites), collector)
+    return FdSites(tuple(sites), collector, tuple(unseen))
 
 
 def _entry(executable: Executable, name: str, event: FdEvent, recipe: Recipe, bias: int) -> Site:

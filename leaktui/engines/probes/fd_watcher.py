@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.probes.call_chain import CallChains
 from leaktui.engines.probes.fd_sites import FIRST, GOID, NUMBER, FdEvent, find_fd_sites
-from leaktui.engines.probes.pairing import Pairing
+from leaktui.engines.probes.pairing import MOST_OPEN, Pairing
 from leaktui.engines.probes.recipe import Hit, Site
 from leaktui.engines.proc_stat import target_error
+from leaktui.errors import TargetError
 from leaktui.model.ledger import Ledger, LedgerKind, Opened
 from leaktui.text import printable
 
@@ -29,6 +30,10 @@ _MOST_NUMBER = 1 << 31
 _CHAINS_KEPT = 1 << 12
 _ENDED_KEPT = 1 << 12
 _FILE = b"file"
+
+BOOKS_FULL = (
+    f"{MOST_OPEN:,} are open in the books, which is as many as they hold: what is opened now is not seen"
+)
 
 _UNSEEN = (
     "descriptors that were never in the standard library's books are not seen: raw system calls, C code,"
@@ -45,12 +50,16 @@ class FdWatcher:
         self._pairing = Pairing()
         self._chains = CallChains(attachment.executable, attachment.bias)
         self._collector: tuple[tuple[int, int], ...] = ()
+        self._unprobed: tuple[str, ...] = ()
         self._collected: OrderedDict[tuple[int, ...], bool] = OrderedDict()
         # Addresses of the poll.FD of those open: one is initialised twice at times.
         self._object_of: dict[int, int] = {}
         # Open before the probes were.
         self._before: set[int] = set()
         self._closed_unseen = 0
+        # Listed twice in a row, and in no book.
+        self._strangers: frozenset[int] = frozenset()
+        self._unknown: frozenset[int] = frozenset()
         # Open by our books (their times) but not in the last listing.
         self._missing: dict[int, float] = {}
         self._ended: OrderedDict[int, float] = OrderedDict()
@@ -60,12 +69,13 @@ class FdWatcher:
         """Where to probe; arm them soon after. Raises EngineUnavailable, TargetGone and TargetForbidden."""
         found = find_fd_sites(self._attachment)
         self._collector = found.collector
+        self._unprobed = found.unseen
         self._before = _list_numbers(self._pid)
         return found.sites
 
     def unseen(self) -> tuple[str, ...]:
         """What these probes do not see."""
-        return _UNSEEN
+        return (*_UNSEEN, *self._unprobed)
 
     def handle(self, hit: Hit) -> None:
         """Enter *hit* into the books; hits come in the order they happened."""
@@ -75,7 +85,7 @@ class FdWatcher:
             self._open(hit)
 
     def ledger(self, began: float, now: float) -> Ledger:
-        """The books as they stand. Raises TargetGone."""
+        """The books as they stand; they stay when the process goes."""
         if now >= self._listing_due:
             self._compare(now)
         return Ledger(
@@ -85,7 +95,17 @@ class FdWatcher:
             places=self._pairing.places(),
             open=self._pairing.listed(),
             closed_unseen=self._closed_unseen,
+            unseen=tuple(self._notes()),
         )
+
+    def _notes(self) -> Iterator[str]:
+        if self._pairing.full:
+            yield BOOKS_FULL
+        if self._strangers:
+            yield (
+                f"{len(self._strangers)} of the descriptors opened since were opened past the standard library,"
+                " so that these books do not have them"
+            )
 
     # --- opened ---
 
@@ -145,13 +165,20 @@ class FdWatcher:
     def _compare(self, now: float) -> None:
         """End what is gone from /proc, where it was gone when we last looked, too."""
         began = time.monotonic()
-        listed = _list_numbers(self._pid)
+        try:
+            listed = _list_numbers(self._pid)
+        except TargetError:
+            return
+        if not listed:
+            return  # none at all: its first thread has exited, which tells nothing of the others' descriptors
         first, self._listing_due = (
             not self._listing_due,
             now + max(_LISTING_SECONDS, (time.monotonic() - began) / _LISTING_SHARE),
         )
         if first:
             self._before = listed - {item.key for item in self._pairing.iter_open()}
+        unknown = frozenset(number for number in listed - self._before if number not in self._pairing)
+        self._strangers, self._unknown = unknown & self._unknown, unknown
         missing = {
             item.key: item.time
             for item in self._pairing.iter_open()

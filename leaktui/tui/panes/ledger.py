@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from leaktui.model.assessment import LedgerRow
 from leaktui.model.finding import Confidence
-from leaktui.model.ledger import LedgerKind, LedgerPlace
+from leaktui.model.frame import Frame
+from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace
 from leaktui.text import format_bytes, format_count, masked_url
 from leaktui.tui.body_lines import searched_address
 from leaktui.tui.census_lines import percent_text
@@ -26,11 +28,11 @@ from leaktui.tui.ledger_lines import (
     row_name,
 )
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel
-from leaktui.tui.probe_words import KIND_NOUNS, SHORT_NOUNS, armed_kinds, offered_kinds, refusal
+from leaktui.tui.probe_words import KIND_NOUNS, SHORT_NOUNS, armed_kinds, left_out, offered_kinds, refusal
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
-from leaktui.tui.wording import CONFIDENCE_TONES, age_text, frame_place
+from leaktui.tui.wording import CONFIDENCE_TONES, age_text, frame_place, function_name
 
 _STRENGTH: dict[Confidence | None, int] = {
     Confidence.PROVEN: 0,
@@ -38,114 +40,158 @@ _STRENGTH: dict[Confidence | None, int] = {
     Confidence.POSSIBLE: 2,
     None: 3,
 }
-_OwnerKey = tuple[str, str, int, int]
 
 
-def _owner(row: LedgerRow) -> Span:
-    return (row_name(row), "strong") if row.owner is not None else (UNKNOWN, "muted")
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of the ledger. `frame` is its owner, or the outermost call where no owner is known.
+
+    `held_bytes` is the size of what is open, None where not all of it is listed one by one.
+    """
+
+    row: LedgerRow
+    frame: Frame | None
+    held_bytes: int | None
 
 
-def _open(row: LedgerRow) -> Span:
-    return format_count(row.open), "warning" if row.left_open else "plain"
+def accounts_of(facts: Facts, kind: LedgerKind) -> list[Account]:
+    """The rows of *kind*, in the order of the analysis: those who leave most open first."""
+    ledger = facts.snapshot.ledger(kind)
+    if ledger is None:
+        return []
+    sizes: dict[int, list[int]] = {}
+    if kind is LedgerKind.ALLOCATIONS:
+        for item in ledger.open:
+            sizes.setdefault(item.place, []).append(item.size)
+    return [_account(row, ledger, sizes) for row in facts.assessment.ledger if row.kind is kind]
 
 
-def _never(row: LedgerRow) -> Span:
-    share = never_closed(row)
+def _account(row: LedgerRow, ledger: Ledger, sizes: Mapping[int, Sequence[int]]) -> Account:
+    frame = row.owner
+    if frame is None:
+        stack = next((place.stack for place in places_of(row, ledger)), ())
+        frame = stack[-1] if stack else None
+    held = [size for place in row.places for size in sizes.get(place, ())]
+    return Account(row, frame, sum(held) if len(held) == row.open else None)
+
+
+def _owner(account: Account) -> Span:
+    if account.frame is None:
+        return UNKNOWN, "muted"
+    name = function_name(account.frame.function)
+    return (name, "strong") if account.row.owner is not None else (f"~ {name}", "muted")
+
+
+def _open(account: Account) -> Span:
+    return format_count(account.row.open), "warning" if account.row.left_open else "plain"
+
+
+def _never_share(account: Account) -> float | None:
+    return never_closed(account.row)
+
+
+def _never(account: Account) -> Span:
+    share = _never_share(account)
     if share is None:
         return UNKNOWN, "muted"
-    return f"{percent_text(share) if share else 0} %", "warning" if row.left_open else "muted"
+    return f"{percent_text(share) if share else 0} %", "warning" if account.row.left_open else "muted"
 
 
-def _sureness(row: LedgerRow) -> Span:
-    surely = confidence_of(row)
+def _sureness(account: Account) -> Span:
+    surely = confidence_of(account.row)
     return (surely.value, CONFIDENCE_TONES[surely]) if surely is not None else (UNKNOWN, "muted")
 
 
-def _columns(kind: LedgerKind) -> tuple[Column[LedgerRow], ...]:
-    if kind is LedgerKind.ALLOCATIONS:
-        return _ALLOCATION_COLUMNS
-    columns: list[Column[LedgerRow]] = [
-        number_column("opened", lambda row: row.opened, format_count, 6),
-        number_column("closed", lambda row: row.closed, format_count, 6),
-        Column("open", _open, lambda row: row.open, 5, align="right", descending=True),
-        Column("never", _never, never_closed, 6, align="right", descending=True),
-        number_column("oldest", lambda row: row.oldest_seconds, age_text, 6),
-        _OWNER,
-        _WHERE,
-        Column("sure", _sureness, lambda row: _STRENGTH[confidence_of(row)], 6),
-        number_column("busy", lambda row: row.busy or None, format_count, 5, rank=3, tone="muted"),
-        number_column("gone", lambda row: row.collected or None, format_count, 5, rank=2, tone="danger"),
-    ]
-    if kind is LedgerKind.BODIES:
-        to_end = number_column("to end", _ended, format_count, 6, rank=1, tone="muted")
-        columns.insert(2, to_end)
-    return tuple(columns)
+def _strength(account: Account) -> int:
+    return _STRENGTH[confidence_of(account.row)]
 
 
-def _ended(row: LedgerRow) -> int | None:
-    return row.ended or None
+def _owner_function(account: Account) -> str | None:
+    return account.row.owner.function if account.row.owner is not None else None
 
 
-def _where(row: LedgerRow) -> str:
-    return frame_place(row.owner) if row.owner is not None else ""
+def _where(account: Account) -> str:
+    return frame_place(account.frame) if account.frame is not None else ""
 
 
-_OWNER: Column[LedgerRow] = Column(
-    "owner", _owner, lambda row: row.owner.function if row.owner is not None else None, 18, 4
-)
-_WHERE: Column[LedgerRow] = name_column("where", _where, 12, 1, tone="accent", cut="start")
-# Nobody closes an allocation: the collector takes what nothing holds any more, and what is held stays.
-_ALLOCATION_COLUMNS: tuple[Column[LedgerRow], ...] = (
-    number_column("made", lambda row: row.opened, format_count, 6),
-    number_column("freed", lambda row: row.collected, format_count, 6),
-    Column("alive", _open, lambda row: row.open, 6, align="right", descending=True),
-    number_column("allocated", lambda row: row.bytes, format_bytes, 9),
-    number_column("oldest", lambda row: row.oldest_seconds, age_text, 6),
+_OWNER: Column[Account] = Column("owner", _owner, _owner_function, 24, 4)
+_WHERE: Column[Account] = name_column("where", _where, 12, 1, tone="accent", cut="start")
+_OLDEST: Column[Account] = number_column("oldest", lambda account: account.row.oldest_seconds, age_text, 6)
+_CLOSABLE: tuple[Column[Account], ...] = (
+    number_column("opened", lambda account: account.row.opened, format_count, 6),
+    number_column("closed", lambda account: account.row.closed, format_count, 6),
+    Column("open", _open, lambda account: account.row.open, 5, align="right", descending=True),
+    Column("never", _never, _never_share, 6, align="right", descending=True),
+    _OLDEST,
     _OWNER,
     _WHERE,
+    Column("sure", _sureness, _strength, 6),
+    number_column("busy", lambda account: account.row.busy or None, format_count, 5, rank=3, tone="muted"),
+    number_column(
+        "gone", lambda account: account.row.collected or None, format_count, 5, rank=2, tone="danger"
+    ),
 )
+_TO_END: Column[Account] = number_column(
+    "to end", lambda account: account.row.ended or None, format_count, 6, rank=1, tone="muted"
+)
+_COLUMNS: dict[LedgerKind, tuple[Column[Account], ...]] = {
+    LedgerKind.BODIES: (*_CLOSABLE[:2], _TO_END, *_CLOSABLE[2:]),
+    LedgerKind.FDS: _CLOSABLE,
+    # Nobody closes an allocation: the collector takes what nothing holds any more, and what is held stays.
+    LedgerKind.ALLOCATIONS: (
+        number_column("made", lambda account: account.row.opened, format_count, 6),
+        number_column("freed", lambda account: account.row.collected, format_count, 6),
+        Column("alive", _open, lambda account: account.row.open, 6, align="right", descending=True),
+        number_column("held", lambda account: account.held_bytes, format_bytes, 8, tone="strong"),
+        _OLDEST,
+        _OWNER,
+        _WHERE,
+        number_column(
+            "made bytes", lambda account: account.row.bytes, format_bytes, 10, rank=1, tone="muted"
+        ),
+    ),
+}
 
 
-def owner_key(row: LedgerRow) -> _OwnerKey:
+def owner_key(row: LedgerRow) -> tuple[str, str, int, int]:
     """What names an owner while its figures change; its first place where the owner is not known."""
     if row.owner is None:
         return "", "", 0, row.places[0] if row.places else -1
     return row.owner.function, row.owner.file, row.owner.line, -1
 
 
-def _rows(facts: Facts, kind: LedgerKind) -> list[LedgerRow]:
-    if facts.snapshot.ledger(kind) is None:
-        return []
-    return [row for row in facts.assessment.ledger if row.kind is kind]
-
-
-def _search(row: LedgerRow) -> str:
-    owner = f"{row.owner.function} {row.owner.file}" if row.owner is not None else ""
-    surely = confidence_of(row)
-    return f"{owner}\n{surely.value if surely is not None else ''}"
+def _search(account: Account) -> str:
+    frame, surely = account.frame, confidence_of(account.row)
+    name = f"{frame.function} {frame.file}" if frame is not None else ""
+    return f"{name}\n{surely.value if surely is not None else ''}"
 
 
 def _empty(facts: Facts, kind: LedgerKind) -> str:
-    what = KIND_NOUNS[kind]
+    what, ledger = KIND_NOUNS[kind], facts.snapshot.ledger(kind)
     if kind in armed_kinds(facts):
+        if ledger is None or not ledger.armed:
+            return "The probes are on their way into the process."
         return f"Nothing was opened since the probes for {what} are armed."
-    if facts.snapshot.ledger(kind) is not None:
+    if ledger is not None:
         return "Nothing was opened while the probes were armed."
     if kind in offered_kinds(facts):
         key = "A" if armed_kinds(facts) else "a"
         return f"{key} arms probes for {what}: from then on, who opens them, and which are closed."
     refused = refusal(facts)
     if refused is None:
-        return f"There are no probes for {what} here."
+        reason = left_out(facts)
+        return f"No probes for {what} here" + (f": {reason}" if reason else ".")
     return f"No probes: {refused.reason}" + (f" → {refused.remedy}" if refused.remedy else "")
 
 
-def ledger_listing(kind: LedgerKind) -> Listing[LedgerRow]:
+def ledger_listing(kind: LedgerKind) -> Listing[Account]:
     """Who opened things of *kind* while probes watched, those who leave most open first."""
     return Listing(
-        f"ledger of {SHORT_NOUNS[kind]}", "owners", _columns(kind), lambda facts: _rows(facts, kind),
-        owner_key, _search, lambda row, facts: account_lines(row, facts.snapshot.ledger(kind)),
-        _open_owner, lambda row: row.owner, sort=None, empty=lambda facts: _empty(facts, kind),
+        f"ledger of {SHORT_NOUNS[kind]}", "owners", _COLUMNS[kind], lambda facts: accounts_of(facts, kind),
+        lambda account: owner_key(account.row), _search,
+        lambda account, facts: account_lines(account.row, facts.snapshot.ledger(kind)),
+        lambda account: _open_owner(account.row), lambda account: account.frame,
+        sort=None, empty=lambda facts: _empty(facts, kind),
     )  # fmt: skip
 
 
@@ -160,7 +206,8 @@ def _open_owner(row: LedgerRow) -> Level:
 
 def _newest(row: LedgerRow, facts: Facts) -> LedgerRow:
     key = owner_key(row)
-    return next((item for item in _rows(facts, row.kind) if owner_key(item) == key), row)
+    rows = (item for item in facts.assessment.ledger if item.kind is row.kind)
+    return next((item for item in rows if owner_key(item) == key), row)
 
 
 def open_ones(row: LedgerRow, facts: Facts) -> list[OpenOne]:
@@ -207,7 +254,7 @@ _ADDRESS: Column[OpenOne] = Column(
 _OPEN_COLUMNS: dict[LedgerKind, tuple[Column[OpenOne], ...]] = {
     LedgerKind.BODIES: (
         name_column("method", lambda one: one.item.method, 6, rank=3),
-        name_column("URL", lambda one: masked_url(one.item.url), 24, 3),
+        name_column("URL", lambda one: masked_url(one.item.url), 32, 3, cut="start"),
         number_column("status", lambda one: one.item.status, str, 6, rank=2),
         name_column("proto", lambda one: one.item.protocol, 8, rank=4),
         number_column("length", lambda one: one.item.content_length, format_bytes, 8, rank=5),

@@ -85,7 +85,8 @@ def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
         return ledger or (isinstance(top, HeapRoot) and top.by_site)
     if name == "probes":
         # Elsewhere the key works, too, but is worth its place only to end what is under way.
-        return pane.id == "pane-3" or (facts is not None and bool(armed_kinds(facts)))
+        armed = facts is not None and bool(armed_kinds(facts))
+        return armed or (pane.id == "pane-3" and (facts is None or facts.exited is None))
     if name == "holders":
         return bool(top.held) and facts is not None and facts.offers(Want.HOLDERS)
     return True

@@ -21,9 +21,9 @@ _KINDS: tuple[LedgerKind, ...] = tuple(LedgerKind)
 
 
 class ProbesScreen(ModalScreen[frozenset[LedgerKind] | None]):
-    """Switches each kind of *offered* probes on and off; *chosen* are on at first, *armed* already.
-
-    Answers what shall be armed, None for no change. With a *refusal* it says why and what to do, and no more.
+    """Switches each kind of *offered* probes on and off; *chosen* are on at first, *armed* already, and *left_out* says
+    why some are not offered. Answers what shall be armed, None for no change. With a *refusal* it says why
+    and what to do, and no more.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,12 +39,14 @@ class ProbesScreen(ModalScreen[frozenset[LedgerKind] | None]):
         *,
         armed: frozenset[LedgerKind] = frozenset(),
         refusal: Refusal | None = None,
+        left_out: str = "",
     ) -> None:
         super().__init__()
         self.chosen = chosen
         self._offered = offered
         self._armed = armed
         self._refusal = refusal
+        self._left_out = left_out
         self._switches = {kind: KeyBar(gap=1) for kind in _KINDS}
         self._answers = KeyBar(gap=4, id="answers")
 
@@ -57,7 +59,7 @@ class ProbesScreen(ModalScreen[frozenset[LedgerKind] | None]):
             title = "Which probes shall be armed?" if self._armed else "Arm probes in the running process?"
             yield Lines((((title, "strong"),), ()))
             yield from self._switches.values()
-            yield Lines(_cost_lines())
+            yield Lines(_cost_lines(self._left_out))
             yield self._answers
 
     def on_mount(self) -> None:
@@ -95,7 +97,7 @@ class ProbesScreen(ModalScreen[frozenset[LedgerKind] | None]):
         self.dismiss(self.chosen if answer and self._refusal is None else None)
 
 
-def _cost_lines() -> tuple[Line, ...]:
+def _cost_lines(left_out: str) -> tuple[Line, ...]:
     from leaktui.engines.probes.engine import MOST_HITS_A_SECOND
 
     cost = (
@@ -103,7 +105,8 @@ def _cost_lines() -> tuple[Line, ...]:
         f"stopped. Probes disarm themselves above {MOST_HITS_A_SECOND:,} hits a second, and are gone "
         "when leaktui ends, however it ends."
     )
-    return ((), *wrap_line(((cost, "warning"),), _WIDTH), ())
+    reasons = ((), *wrap_line(((left_out, "muted"),), _WIDTH)) if left_out else ()
+    return (*reasons, (), *wrap_line(((cost, "warning"),), _WIDTH), ())
 
 
 def _refusal_lines(refusal: Refusal) -> tuple[Line, ...]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widgets import Input
 
 from leaktui.engines.protocol import LEDGERS, Want
@@ -28,25 +27,22 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.messages import ExitArrived, FactsArrived, OpeningFailed, ProgressArrived, TargetOpened
 from leaktui.tui.orders import Orders
 from leaktui.tui.panes.bodies import BodiesRoot
-from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.goroutines import goroutines_root
 from leaktui.tui.panes.heap import HeapRoot
-from leaktui.tui.panes.level import Level, TableLevel
+from leaktui.tui.panes.level import Level
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
 from leaktui.tui.screens.reading import long_looks, read_facts
 from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
+from leaktui.tui.screens.watch_keys import WatchKeys
 from leaktui.tui.source import InvestigationLike, OpenTarget
 from leaktui.tui.strip import Progress
 from leaktui.tui.widgets.document import Document
 from leaktui.tui.widgets.key_bar import KeyBar
 from leaktui.tui.widgets.line_table import LineTable
 from leaktui.tui.widgets.line_view import Lines
-
-if TYPE_CHECKING:
-    from leaktui.tui.app import LeaktuiApp
 
 PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Suspects", SuspectsRoot),
@@ -55,13 +51,13 @@ PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Bodies", BodiesRoot),
 )
 
-_HEAP, _BODIES = 1, 3
+_BODIES = 3
 
 _QUIET = frozenset({Want.HANDOFFS, Want.DETAIL, *LEDGERS.values()})
 """Watched or asked for all the time: that is no news, and nobody wants to give it up."""
 
 
-class WatchScreen(Screen[None]):
+class WatchScreen(WatchKeys):
     """Watches one target. *opening* names it until its facts do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(Place.WATCH)]
@@ -218,7 +214,7 @@ class WatchScreen(Screen[None]):
         self._draw_banner()
         self._draw_tabs()
         self.draw_caption()
-        self._draw_keys()
+        self.draw_keys()
 
     def _draw_strip(self) -> None:
         self.query_one(StripView).show(self.facts, self._shown_progress())
@@ -247,7 +243,8 @@ class WatchScreen(Screen[None]):
         line = draw_caption(self.pane, self.facts, self.app.size.width)
         self.query_one("#caption", Lines).set_lines((line,))
 
-    def _draw_keys(self) -> None:
+    def draw_keys(self) -> None:
+        """The keys that make sense on what is shown."""
         self.query_one("#keys", KeyBar).set_hints(key_hints(self.pane, self.facts, paused=self.paused))
 
     def on_resize(self) -> None:
@@ -264,22 +261,11 @@ class WatchScreen(Screen[None]):
     def pane_index(self) -> int:
         return self._pane_index
 
-    @property
-    def table(self) -> LineTable[Any] | None:
-        return self.pane.top.table
-
-    @property
-    def leaktui(self) -> LeaktuiApp:
-        from leaktui.tui.app import LeaktuiApp
-
-        assert isinstance(self.app, LeaktuiApp)
-        return self.app
-
     async def action_show_pane(self, index: int) -> None:
         """Show a pane; pressed again, its first level."""
         if index == self._pane_index:
             self.pane.go_to_root()
-        self._hide_filter()
+        self.hide_filter()
         before = self.pane
         stage = self.query_one("#stage")
         if not self.query(f"#pane-{index}"):
@@ -295,9 +281,9 @@ class WatchScreen(Screen[None]):
 
     @on(Pane.Moved)
     def pane_moved(self) -> None:
-        self._hide_filter()
+        self.hide_filter()
         self.draw_caption()
-        self._draw_keys()
+        self.draw_keys()
 
     @on(LineTable.Rearranged)
     def table_rearranged(self) -> None:
@@ -315,7 +301,7 @@ class WatchScreen(Screen[None]):
     async def action_back(self) -> None:
         filter_input = self.query_one("#filter", Input)
         if filter_input.has_class("-shown"):
-            self._end_filter(keep=False)
+            self.end_filter(keep=False)
         elif self.pane.depth == 1 and self.table is not None and self.table.needle:
             self.table.set_filter("")
         elif self._is_searching_here() or (not self.pane.go_back() and self._shown_progress() is not None):
@@ -327,70 +313,15 @@ class WatchScreen(Screen[None]):
         address = self.orders.searching
         return address != 0 and self.pane.top.held == address
 
-    # -- filter and sort -----------------------------------------------------------------------
-
-    def action_filter(self) -> None:
-        table = self.table
-        if table is None or not table.display:
-            self.notify("there is no table here to filter", markup=False)
-            return
-        table.prepare_filter()
-        field = self.query_one("#filter", Input)
-        field.value = table.needle
-        field.add_class("-shown")
-        field.focus()
-
-    @on(Input.Changed, "#filter")
-    def filter_changed(self, message: Input.Changed) -> None:
-        if self.table is not None and message.input.has_class("-shown"):
-            self.table.set_filter(message.value)
-
-    @on(Input.Submitted, "#filter")
-    def filter_submitted(self) -> None:
-        self._end_filter(keep=True)
-
-    def _end_filter(self, *, keep: bool) -> None:
-        if not keep and self.table is not None:
-            self.table.set_filter("")
-        self._hide_filter()
-        self.pane.top.focus_first()
-
-    def _hide_filter(self) -> None:
-        self.query_one("#filter", Input).remove_class("-shown")
-
-    def action_sort(self) -> None:
-        if self.table is not None:
-            self.table.cycle_sort()
-
-    def action_reverse(self) -> None:
-        if self.table is not None:
-            self.table.reverse_sort()
-
-    def action_group(self) -> None:
+    async def show_ledger(self, kind: LedgerKind) -> None:
+        """Show what probes see of *kind*."""
+        await self.action_show_pane(_BODIES)
+        self.pane.go_to_root()
         top = self.pane.top
-        if isinstance(top, CallTreeLevel):
-            top.turn_round()
-        elif isinstance(top, TableLevel) and top.modes > 1:
-            top.next_mode()
-        else:
-            self.notify("these rows can be grouped in one way only", markup=False)
-        self.draw_caption()
-        self._draw_keys()
-
-    def action_mode(self) -> None:
-        top = self.pane.top
-        if isinstance(top, HeapRoot) and top.by_site:
-            top.next_measure()
-            self.draw_caption()
-        elif isinstance(top, BodiesRoot) and top.in_ledger:
-            top.next_kind()
-            self.draw_caption()
-            self._draw_keys()
-
-    def action_calls(self) -> None:
-        top = self.pane.top
-        if isinstance(top, HeapRoot):
-            self.pane.post_message(Level.Descended(top.call_tree()))
+        if isinstance(top, BodiesRoot):
+            top.show_ledger(kind)
+            top.table.focus()
+        self._draw_frame()
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -407,64 +338,5 @@ class WatchScreen(Screen[None]):
             self.investigation.session.pause(self.paused)
             self.redraw()
 
-    def action_refresh(self) -> None:
-        self.orders.refresh()
-
-    def action_trace(self) -> None:
-        self.orders.trace()
-
-    def action_holders(self) -> None:
-        """Look for what holds the object that is shown, or that of the row under the cursor."""
-        top = self.pane.top
-        if top.held is None:
-            self.notify("holders are looked for from a response body or a heap object", markup=False)
-            return
-        address = top.held
-        if isinstance(top, TableLevel):
-            top.open_row()
-        self.orders.find_holders(address)
-        self.redraw()
-
-    def action_probes(self) -> None:
-        self.probes.toggle(self._probed_here)
-
-    def action_choose_probes(self) -> None:
-        self.probes.choose(self._probed_here)
-
-    @property
-    def _probed_here(self) -> LedgerKind:
-        """What probes would tell most about what is shown."""
-        top = self.pane.top
-        if isinstance(top, BodiesRoot):
-            return top.kind
-        return LedgerKind.ALLOCATIONS if self._pane_index == _HEAP else LedgerKind.BODIES
-
-    async def show_ledger(self, kind: LedgerKind) -> None:
-        """Show what probes see of *kind*."""
-        await self.action_show_pane(_BODIES)
-        self.pane.go_to_root()
-        top = self.pane.top
-        if isinstance(top, BodiesRoot):
-            top.show_ledger(kind)
-        self._draw_frame()
-
-    def action_collect(self) -> None:
-        self.orders.collect()
-
     def action_export(self) -> None:
         self.leaktui.export_pane(self)
-
-    def action_edit(self) -> None:
-        self.leaktui.edit_frame(self.pane.top.frame, self.facts)
-
-    def action_processes(self) -> None:
-        self.leaktui.show_picker()
-
-    def action_help(self) -> None:
-        self.leaktui.show_help(Place.WATCH)
-
-    def action_suspend(self) -> None:
-        self.app.action_suspend_process()
-
-    def action_quit(self) -> None:
-        self.app.exit()

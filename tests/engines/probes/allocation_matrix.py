@@ -72,10 +72,10 @@ def _survivors(
     for _ in range(4):
         ledger = watcher.ledger(0.0, end)
     sizes: Counter[Frame] = Counter()
-    for index, found in watcher.survivors().items():
-        owner = innermost_user_frame(ledger.places[index].stack, program)
+    for place in ledger.places:
+        owner = innermost_user_frame(place.stack, program)
         frame = owner[1] if owner is not None else Frame("")
-        sizes[Frame(frame.function, frame.file, frame.line)] += found.bytes
+        sizes[Frame(frame.function, frame.file, frame.line)] += place.surviving_bytes
     return sizes
 
 

@@ -5,7 +5,7 @@ in between two such moments: what the books have left is what the program left, 
 the marked line, and no other line has left more than the program says is still in use; nothing was closed that nobody
 had opened, but what was open before; no hit was lost.
 
-By hand: `python -m tests.engines.probes.body_matrix [--stripped] [--fixed] [--seconds 6] [--toolchain 1.24] [program …]`.
+By hand: `python -m tests.engines.probes.body_matrix [--stripped] [--fixed] [--seconds 6] [--toolchain 1.24] [name …]`.
 """
 
 from __future__ import annotations

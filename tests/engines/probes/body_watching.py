@@ -59,7 +59,7 @@ class BodyWatch:
 
     def ledger(self) -> Ledger:
         """The books after everything that happened until now."""
-        while hits := self.armed.read(0.02):
+        while hits := self.armed.read(0.0):
             for hit in hits:
                 self.watcher.handle(hit)
         return self.watcher.ledger(self._began, time.monotonic())

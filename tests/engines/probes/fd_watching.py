@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from leaktui.model.ledger import Ledger
 
 _BETWEEN_LISTINGS = 100.0
 """Seconds the books are told to have passed, so that they look at the kernel's list again at once."""
+
+_ARMED = 100
+"""How often the probes are armed until the program does nothing meanwhile."""
 
 
 @dataclass
@@ -38,10 +41,13 @@ class Sum:
 class FdWatch:
     """A process whose descriptors are watched since `open_before` were open."""
 
-    def __init__(self, attachment: Attachment, watcher: FdWatcher, armed: Armed, open_before: int) -> None:
+    def __init__(
+        self, attachment: Attachment, watcher: FdWatcher, armed: Armed, open_before: int, said: object
+    ) -> None:
         self.pid = attachment.pid
         self.armed = armed
         self.open_before = open_before
+        self.said = said
         self._watcher = watcher
         self._program = ExecutableProgram(attachment.executable, attachment.bias)
         self._began = time.monotonic()
@@ -50,7 +56,7 @@ class FdWatch:
     def ledger(self, *, settled: bool = False) -> Ledger:
         """The books after everything that happened until now; *settled*: also compared with the kernel twice."""
         for _ in range(2 if settled else 1):
-            while hits := self.armed.read(0.02):
+            while hits := self.armed.read(0.001):
                 for hit in hits:
                     self._watcher.handle(hit)
             self._now = max(self._now, time.monotonic()) + (_BETWEEN_LISTINGS if settled else 0.0)
@@ -77,16 +83,27 @@ class FdWatch:
 
 
 @contextmanager
-def watched_fds(pid: int) -> Iterator[FdWatch]:
-    """Arm the probes on process *pid* for the length of a `with`."""
+def watched_fds(
+    pid: int, said: Callable[[], object] = lambda: None, *, ring_bytes: int = 8 << 20
+) -> Iterator[FdWatch]:
+    """Arm the probes on process *pid* for the length of a `with`.
+
+    What *said* says of its doings is the same before and after they were armed, and kept as `FdWatch.said`.
+    """
     attachment = attach(pid, threading.Event())
     try:
-        watcher = FdWatcher(attachment)
-        sites = watcher.sites()
-        with arm(pid, sites) as armed:
-            watch = FdWatch(attachment, watcher, armed, count_fds(pid))
-            watch.ledger()
-            yield watch
+        for _ in range(_ARMED):
+            watcher = FdWatcher(attachment)
+            sites = watcher.sites()
+            before, listed = said(), count_fds(pid)
+            with arm(pid, sites, ring_bytes=ring_bytes) as armed:
+                if (said(), count_fds(pid)) != (before, listed):
+                    continue
+                watch = FdWatch(attachment, watcher, armed, listed, before)
+                watch.ledger()
+                yield watch
+                return
+        raise AssertionError("the program was never quiet while the probes were armed")
     finally:
         attachment.close()
 

@@ -14,12 +14,15 @@ import pytest
 
 from leaktui.engines.memory.attachment import Attachment, attach
 from leaktui.engines.memory.heap_map import HeapMap
-from leaktui.engines.probes.allocation_sites import LARGE
+from leaktui.engines.probes import allocation_sites
+from leaktui.engines.probes.allocation_sites import LARGE, AllocationEvent
 from leaktui.engines.probes.allocation_watcher import AllocationWatcher
 from leaktui.engines.probes.kernel.armed import Armed, arm
 from leaktui.model.ledger import Ledger, LedgerPlace
+from tests.engines.probes import allocation_matrix
 from tests.engines.probes.fd_programs import PROGRAMS, CommandedProgram, build_program, run_program
-from tests.go_toolchain import Toolchain
+from tests.go_target import Peer
+from tests.go_toolchain import Toolchain, build_programs
 
 pytestmark = [pytest.mark.go, pytest.mark.usefixtures("probes_permitted")]
 
@@ -42,7 +45,7 @@ class Watch:
     began: float
 
     def books(self) -> Ledger:
-        while hits := self.armed.read(0.02):
+        while hits := self.armed.read(0.001):
             for hit in hits:
                 self.watcher.handle(hit)
         return self.watcher.ledger(self.began, time.monotonic())
@@ -54,15 +57,16 @@ class Watch:
             assert place.whole
             assert place.stack[0].file.endswith("large/main.go"), "the runtime's own frames are not shown"
             assert place.stack[0].line not in places
+            assert place.stack[-1].function in ("main.main", "main.churn.func1")
             places[place.stack[0].line] = place
         return places
 
     def survivors(self) -> dict[int, tuple[int, int]]:
         """(count, bytes) by line, of those that lived through two collections."""
-        ledger = self.books()
         return {
-            ledger.places[index].stack[0].line: (found.count, found.bytes)
-            for index, found in self.watcher.survivors().items()
+            line: (place.survivors, place.surviving_bytes)
+            for line, place in self.by_line().items()
+            if place.survivors
         }
 
 
@@ -126,6 +130,18 @@ def test_a_slice_that_grows_leaves_its_former_selves(go_toolchain: Toolchain) ->
         assert item.goid == 1
 
 
+def test_where_the_last_call_was_inlined_the_return_is_probed(
+    go_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocation_sites, "_LAST_CALL", "runtime.inlinedEverywhere")
+    with watched(build_program("large", "plain", go_toolchain)) as watch:
+        assert {site.event for site in watch.watcher.sites()} == {AllocationEvent.RETURN.value}
+        watch.program.do("keep", 5, 100_001)
+        place = watch.by_line()[KEPT]
+        assert (place.opened, place.bytes) == (5, 500_005)
+        assert place.stack[-1].function == "main.main"
+
+
 def test_one_collection_does_not_make_a_survivor(go_toolchain: Toolchain) -> None:
     with watched(build_program("large", "plain", go_toolchain)) as watch:
         watch.program.do("keep", 2, 40_000)
@@ -167,3 +183,17 @@ def test_books_of_a_busy_heap_are_what_its_spans_say(matrix_toolchain: Toolchain
         }
         assert {item.key for item in ledger.open} == large
         assert set(watch.survivors()) == {CHURNED}
+
+
+@pytest.mark.parametrize("program", ["cachegrowth", "gcchurn"])
+def test_programs_are_told_apart_by_what_survives(program: str, go_toolchain: Toolchain, peer: Peer) -> None:
+    binary = build_programs([program], go_toolchain, stripped=True)[program]
+    right, said = allocation_matrix.watch(program, binary, peer, 4.0)
+    assert right, said
+
+
+def test_books_stay_when_the_process_goes(go_toolchain: Toolchain) -> None:
+    with watched(build_program("large", "plain", go_toolchain)) as watch:
+        watch.program.do("keep", 2, 40_000)
+        assert watch.books().still_open == 2
+    assert watch.watcher.ledger(watch.began, time.monotonic()).still_open == 2

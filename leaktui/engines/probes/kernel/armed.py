@@ -11,9 +11,11 @@ from typing import Protocol
 
 from leaktui.engines.probes.kernel.bpf_probes import BpfProbes
 from leaktui.engines.probes.kernel.per_cpu_perf import PerCpuProbes
-from leaktui.engines.probes.kernel.permission import check, check_without_bpf
+from leaktui.engines.probes.kernel.permission import check, check_without_bpf, explain
 from leaktui.engines.probes.kernel.site_proof import Claim, refuse_traced
+from leaktui.engines.probes.kernel.system_call import KernelRefused
 from leaktui.engines.probes.recipe import Hit, Site
+from leaktui.engines.proc_stat import read_live_stat
 from leaktui.errors import EngineUnavailable
 
 MOST_SITES = 256
@@ -80,6 +82,10 @@ def arm(pid: int, sites: Sequence[Site], *, ring_bytes: int = 8 << 20, bpf: bool
         if bpf:
             return BpfProbes(claim, ring_bytes=ring_bytes, linked=feature)
         return PerCpuProbes(claim, ring_bytes=ring_bytes, chain_has_caller=feature)
+    except KernelRefused as refusal:
+        claim.release()
+        read_live_stat(pid)
+        raise explain(refusal) from None
     except BaseException:
         claim.release()
         raise

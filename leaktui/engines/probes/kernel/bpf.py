@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import resource
 import struct
 from contextlib import suppress
@@ -101,13 +100,11 @@ def bpf(command: int, attributes: bytes, what: str) -> int:
     """
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     try:
-        fd = system_call(SYS_BPF, command, ctypes.byref(buffer), len(attributes), what=what)
+        return system_call(SYS_BPF, command, ctypes.byref(buffer), len(attributes), what=what)
     except KernelRefused as refusal:
         if refusal.errno != errno.EPERM or not _unlimit_locked_memory():
             raise
-        fd = system_call(SYS_BPF, command, ctypes.byref(buffer), len(attributes), what=what)
-    os.set_inheritable(fd, False)
-    return fd
+    return system_call(SYS_BPF, command, ctypes.byref(buffer), len(attributes), what=what)
 
 
 def _unlimit_locked_memory() -> bool:

@@ -11,6 +11,7 @@ import mmap
 import os
 import resource
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,10 +54,9 @@ _REGISTERS = {
 }
 _MASK = sum(1 << bit for bit in _REGISTERS.values())
 
-_RECORD_LOST, _RECORD_SAMPLE = 2, 9
+_RECORD_SAMPLE = 9
 _HEADER = struct.Struct("=IHH")
 _FIXED = struct.Struct("=QIIQ")
-_LOST = struct.Struct("=QQ")
 
 _HEAD, _TAIL = 1024 // 8, 1032 // 8  # data_head and data_tail in struct perf_event_mmap_page
 
@@ -81,7 +81,8 @@ class CpuEvents:
 
     def __init__(self, path: str, file_offsets: Sequence[int], *, frames: int, ring_bytes: int) -> None:
         """Raises KernelRefused, EngineUnavailable; then nothing is left behind."""
-        self.lost = 0
+        self._sampled = 0
+        self._lost = 0
         self._events: list[int] = []
         self._buffers: list[_Buffer] = []
         cpus = _online()
@@ -113,15 +114,27 @@ class CpuEvents:
             raise
 
     def drain(self) -> list[Sample]:
-        """What waits in the buffers, of one CPU after the other; `lost` grows by what found no room."""
-        samples: list[Sample] = []
-        for buffer in self._buffers:
-            for kind, data in buffer.iter_records():
-                if kind == _RECORD_SAMPLE:
-                    samples.append(self._decode(data))
-                elif kind == _RECORD_LOST:
-                    self.lost += _LOST.unpack_from(data)[1]
+        """What waits in the buffers, of one CPU after the other."""
+        samples = [
+            self._decode(data)
+            for buffer in self._buffers
+            for kind, data in buffer.iter_records()
+            if kind == _RECORD_SAMPLE
+        ]
+        self._sampled += len(samples)
         return samples
+
+    def drain_and_count_lost(self) -> tuple[list[Sample], int]:
+        """The same, and how many hits of whatever process found no room so far.
+
+        The events count what their buffers have no room for. (PERF_RECORD_LOST comes only when there is room again
+        and something to go with it.)
+        """
+        counted = sum(int.from_bytes(os.read(event, 8), sys.byteorder) for event in self._events)
+        samples = self.drain()
+        # What came in between was sampled and not counted: less is lost than that, never more.
+        self._lost = max(self._lost, counted - self._sampled)
+        return samples, self._lost
 
     def close(self) -> None:
         """Take the probes out; safe to call again. A mapped buffer would keep its event."""

@@ -77,7 +77,9 @@ class PerCpuProbes:
         return tuple(self._hits)
 
     def dropped(self) -> int:
-        return self._lost
+        with self._lock:
+            self._count_lost()
+            return self._lost
 
     def disable(self) -> None:
         with self._lock:
@@ -104,27 +106,28 @@ class PerCpuProbes:
     def _take(self) -> list[Hit]:
         """The hits up to now, in order: what a CPU wrote while another was looked at waits for the next time."""
         horizon = time.monotonic_ns()
-        self._collect()
-        if self._events is None:
-            horizon = time.monotonic_ns()
+        if self._events is not None:
+            self._keep(self._events.drain())
         ready = [sample for sample in self._pending if sample.time_ns <= horizon]
         self._pending = [sample for sample in self._pending if sample.time_ns > horizon]
         ready.sort(key=lambda sample: sample.time_ns)
         return [hit for sample in ready if (hit := self._hit(sample)) is not None]
 
-    def _collect(self) -> None:
-        if self._events is None:
-            return
-        for sample in self._events.drain():
+    def _keep(self, samples: list[Sample]) -> None:
+        for sample in samples:
             index = self._site_at.get(sample.chain[0])
             if sample.pid == self._claim.pid and index is not None:
                 self._hits[index] += 1
                 self._pending.append(sample)
-        self._lost = self._events.lost
+
+    def _count_lost(self) -> None:
+        if self._events is not None:
+            samples, self._lost = self._events.drain_and_count_lost()
+            self._keep(samples)
 
     def _take_out(self) -> None:
         if self._events is not None:
-            self._collect()
+            self._count_lost()
             self._events.close()
             self._events = None
 

@@ -85,14 +85,16 @@ def _try_without_bpf(capabilities: int) -> _Outcome:
         return _Outcome(refusal=refusal)
 
 
-def explain(refusal: KernelRefused, capabilities: int) -> EngineUnavailable:
-    """What *refusal* means on this machine for somebody with these effective *capabilities* (a bit set)."""
+def explain(refusal: KernelRefused, capabilities: int | None = None) -> EngineUnavailable:
+    """What *refusal* means on this machine for somebody with these effective *capabilities*: a bit set, or ours."""
+    if capabilities is None:
+        capabilities = _effective_capabilities()
     if refusal.errno in (errno.EPERM, errno.EACCES) and not refusal.log:
         return _explain_rights(refusal, capabilities)
     release = printable(platform.release())
     if refusal.errno == errno.ENOSYS:
         return EngineUnavailable(f"this kernel ({release}) was built without BPF", remedy=_OTHERWISE)
-    if refusal.errno == errno.EINVAL and refusal.call.startswith("a BPF"):
+    if refusal.errno == errno.EINVAL and refusal.call.startswith("a BPF") and not refusal.log:
         return EngineUnavailable(
             f"this kernel ({release}) does not know {refusal.call}: probes need Linux 5.8", remedy=_OTHERWISE
         )

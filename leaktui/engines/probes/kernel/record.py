@@ -54,11 +54,10 @@ def decoder_of(site: Site, chains: dict[bytes, Frames]) -> Decode:
     The same chains come by again and again: they are made once, and are the same object each time.
     """
     layout = RecordLayout(site.recipe)
-    words = len(site.recipe.words)
-    head = struct.Struct(f"=IIQII{words + len(site.recipe.texts)}Q")
-    texts = layout.texts
+    words = 5 + len(site.recipe.words)
+    unpack = struct.Struct(f"=IIQII{words - 5 + len(site.recipe.texts)}Q").unpack_from
+    texts = tuple(enumerate(layout.texts, words))
     first_frame = layout.frames
-    unpack = head.unpack_from
 
     def decode_chain(data: mmap, start: int, count: int) -> Frames:
         raw = data[start : start + 8 * count]
@@ -70,22 +69,12 @@ def decoder_of(site: Site, chains: dict[bytes, Frames]) -> Decode:
         return chain
 
     def decode(data: mmap, offset: int) -> Hit:
-        _, thread, time, count, whole, *numbers = unpack(data, offset)
-        return Hit(
-            site,
-            time,
-            thread,
-            tuple(numbers[:words]),
-            tuple(
-                [
-                    data[offset + start : offset + start + length]
-                    for start, length in zip(texts, numbers[words:], strict=True)
-                ]
-            )
-            if texts
-            else (),
-            decode_chain(data, offset + first_frame, count) if count else (),
-            whole != 0,
-        )
+        fields = unpack(data, offset)
+        _, thread, time, count, whole = fields[:5]
+        read: tuple[bytes, ...] = ()
+        if texts:
+            read = tuple([data[offset + start : offset + start + fields[length]] for length, start in texts])
+        chain = decode_chain(data, offset + first_frame, count) if count else ()
+        return Hit(site, time, thread, fields[5:words], read, chain, whole != 0)
 
     return decode

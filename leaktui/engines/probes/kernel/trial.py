@@ -23,8 +23,8 @@ from leaktui.errors import EngineUnavailable
 _CODE = b"\x55\x5d\xc3"  # PUSHQ BP; POPQ BP; RET
 
 # PUSHQ BP; XORL BP, BP; CALL +2; POPQ BP; RET; then the same three bytes, entered where there is no frame above.
-_FRAMELESS = b"\x55\x31\xed\xe8\x02\x00\x00\x00\x5d\xc3" + _CODE
-_INNER = len(_FRAMELESS) - len(_CODE)
+FRAMELESS = b"\x55\x31\xed\xe8\x02\x00\x00\x00\x5d\xc3" + _CODE
+FRAMELESS_INNER = len(FRAMELESS) - len(_CODE)
 
 _closers: set[threading.Thread] = set()
 
@@ -80,10 +80,10 @@ def try_cpu_events() -> bool:
 
     Raises KernelRefused, and EngineUnavailable where it did not work.
     """
-    with own_site(_FRAMELESS, _INNER) as (site, path):
+    with own_site(FRAMELESS, FRAMELESS_INNER) as (site, path):
         events = CpuEvents(path, [site.file_offset], frames=4, ring_bytes=0)
         try:
-            call(site.address - _INNER)
+            call(site.address - FRAMELESS_INNER)
             samples = [sample for sample in events.drain() if sample.pid == os.getpid()]
         finally:
             _close_behind(events)

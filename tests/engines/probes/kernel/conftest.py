@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,21 @@ class Calls:
     def entry(self, recipe: Recipe | None = None, event: str = "entered") -> Site:
         """Where its function `probed` is entered: AX number, BX and CX a string, DI the chain."""
         return self._probed().entry_site(event, recipe or Recipe(), self.bias)
+
+    def entries(self, recipes: Sequence[Recipe], count: int) -> Iterator[Site]:
+        """Where so many functions are entered, its own and some that it prints with, with *recipes* in turn."""
+        with Executable.open(f"/proc/{self.pid}/exe") as executable:
+            names = [
+                function.name
+                for prefix in ("main.probed", "main.deep", "main.timed", "encoding/json.", "fmt.", "strconv.")
+                for function in executable.iter_functions(prefix)
+            ]
+            found = 0
+            for name in dict.fromkeys(names):
+                function = find_probed_function(executable, name)
+                if function is not None and function.push is not None and found < count:
+                    yield function.entry_site("entered", recipes[found % len(recipes)], self.bias)
+                    found += 1
 
     def returns(self, recipe: Recipe | None = None, event: str = "returned") -> tuple[Site, ...]:
         """Where it returns: AX is the result."""

@@ -17,6 +17,7 @@ import pytest
 
 from leaktui.engines.memory.reader import ProcessMemory
 from leaktui.engines.probes.kernel import armed as armed_module
+from leaktui.engines.probes.kernel import trial
 from leaktui.engines.probes.kernel.armed import Armed, arm
 from leaktui.engines.probes.recipe import Hit, Recipe, Register, Site, Text, Word
 from leaktui.errors import EngineUnavailable, TargetGone
@@ -75,6 +76,8 @@ def byte_at(pid: int, site: Site) -> int:
 
 
 def descriptors() -> int:
+    """How many are open, but for those of trials that are over."""
+    trial.wait()
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -130,9 +133,50 @@ def test_what_cannot_be_read_is_nothing(calls: Calls) -> None:
     assert hit.texts == (b"", b"", b"", b"")
 
 
+def test_what_was_in_the_ring_before_does_not_show(calls: Calls) -> None:
+    with arm(calls.pid, [calls.entry(ALL)], ring_bytes=4096) as armed:
+        for _ in range(20):  # a record is some 500 bytes: round and round
+            calls.call(1, 5)
+            assert all(hit.frames and hit.whole for hit in read_all(armed, 5))
+        for _ in range(20):
+            calls.process.ask("wrong", "called")
+            (hit,) = read_all(armed, 1)
+            assert hit.words == (7, 16, 0x10_0000_0000, 0, 0, 0, 0, 0)
+            assert hit.texts == (b"", b"", b"", b"")
+            assert len(hit.frames) == 3
+    with arm(calls.pid, [calls.entry(ALL), *calls.returns()], ring_bytes=4096) as armed:
+        for _ in range(20):
+            calls.call(1, 4)
+            hits = read_all(armed, 8)
+            assert len(hits) == 8
+            assert all(hit.frames == () for hit in hits if hit.site.event == "returned")
+
+
 @pytest.mark.usefixtures("linked")
-@pytest.mark.parametrize("limit", [1, 2, 20, 64])
-@pytest.mark.parametrize("depth", [0, 17, 18, 61, 100])
+def test_each_of_many_sites_is_told_from_the_others(calls: Calls) -> None:
+    here = Word("here", Register.RIP)
+    recipes = [Recipe((here,)), Recipe((here, Word("a", Register.RAX))), Recipe((here,), frames=3)]
+    sites = [*calls.entries(recipes, 60), *calls.returns(recipes[0])]
+    with arm(calls.pid, sites) as armed:
+        calls.process.ask("deep 5", "callers")
+        calls.call(2, 10)
+        armed.disable()  # what prints the answer goes on after it
+        hits = read_all(armed, armed.hits())
+        counted = armed.hits_by_site()
+        assert armed.dropped() == 0
+    by_function = Counter(
+        {site.function: count for site, count in zip(sites, counted, strict=True) if site.byte == 0x55}
+    )
+    assert (by_function["main.deep"], by_function["main.probed"], by_function["main.timed"]) == (6, 21, 0)
+    assert len([count for count in counted if count]) > 5  # those that print the answer
+    assert all(hit.words[0] == hit.site.address for hit in hits)
+    seen = Counter(hit.site for hit in hits)
+    assert tuple(seen[site] for site in sites) == counted
+
+
+@pytest.mark.usefixtures("linked")
+@pytest.mark.parametrize("limit", [1, 20, 64])
+@pytest.mark.parametrize("depth", [0, 17, 61])
 def test_frames_are_those_of_runtime_callers(calls: Calls, limit: int, depth: int) -> None:
     recipe = Recipe(frames=limit)
     with arm(calls.pid, [calls.entry(recipe), *calls.returns(recipe)]) as armed:
@@ -323,6 +367,8 @@ def test_a_traced_process_is_refused(calls: Calls) -> None:
 
 def test_a_breakpoint_of_somebody_else_is_refused(calls: Calls) -> None:
     site = calls.entry()
+    with arm(calls.pid, [site]):
+        pass
     with python(_ARM, calls.pid, site.address, site.file_offset, site.byte):
         with pytest.raises(EngineUnavailable, match="there is a breakpoint at function") as caught:
             arm(calls.pid, [site])

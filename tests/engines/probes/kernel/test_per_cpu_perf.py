@@ -25,7 +25,7 @@ def read_all(armed: Armed, count: int) -> list[Hit]:
     hits: list[Hit] = []
     while len(hits) < count and time.monotonic() < deadline:
         hits += armed.read(0.5)
-    return hits + armed.read(0.05)
+    return hits + armed.read(0.0)
 
 
 def test_hits_are_counted_and_in_order(calls: Calls) -> None:
@@ -60,8 +60,8 @@ def test_words_and_texts(calls: Calls) -> None:
     assert wrong.texts == (b"", b"", b"", b"")
 
 
-@pytest.mark.parametrize("limit", [1, 2, 20, 64])
-@pytest.mark.parametrize("depth", [0, 17, 61, 200])
+@pytest.mark.parametrize("limit", [1, 20])
+@pytest.mark.parametrize("depth", [0, 61])
 def test_frames_are_those_of_runtime_callers(calls: Calls, limit: int, depth: int) -> None:
     recipe = Recipe(frames=limit)
     with arm(calls.pid, [calls.entry(recipe), *calls.returns(recipe)], bpf=False) as armed:
@@ -85,11 +85,18 @@ def test_what_is_too_small_is_counted_but_not_given(calls: Calls) -> None:
 def test_what_finds_no_room_is_counted(calls: Calls) -> None:
     with arm(calls.pid, [calls.entry(Recipe(NUMBER.words, frames=20))], ring_bytes=0, bpf=False) as armed:
         calls.call(4, 2000)
-        read_all(armed, 8000 // 2)
-        calls.call(1, 1)  # what was lost is told when there is room again
-        read_all(armed, 1)
+        hits = read_all(armed, 100)
         assert armed.dropped() > 0
-        assert armed.hits() + armed.dropped() in (8001, 8000)
+        assert armed.hits() == len(hits)
+        assert armed.hits() + armed.dropped() == 8000
+
+
+def test_a_buffer_that_goes_round(calls: Calls) -> None:
+    site = calls.entry(Recipe(NUMBER.words, frames=20))
+    with arm(calls.pid, [site], ring_bytes=0, bpf=False) as armed:
+        for _ in range(40):
+            calls.call(1, 100)
+            assert [hit.words[0] for hit in read_all(armed, 100)] == list(range(1, 101))
 
 
 def test_another_process_of_the_same_file_is_not_meant(calls: Calls) -> None:

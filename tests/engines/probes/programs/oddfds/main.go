@@ -29,7 +29,8 @@ var (
 		"fileConns": fileConns, "unixSockets": unixSockets, "datagrams": datagrams, "refused": refused,
 		"commands": commands, "outputs": outputs, "processes": processes, "rawClosed": rawClosed,
 		"rawOpened": rawOpened, "hardClosed": hardClosed, "wrapped": wrapped, "memoryPipes": memoryPipes,
-		"forgotten": forgotten, "ports": ports, "splices": splices, "churn": churn,
+		"forgotten": forgotten, "forgottenTCP": forgottenTCP, "forgottenProcesses": forgottenProcesses,
+		"ports": ports, "splices": splices, "churn": churn,
 	}
 	kept []any
 	dir  string
@@ -218,21 +219,41 @@ func memoryPipes() int {
 	return 0
 }
 
-// forgotten is closed by the garbage collector.
-func forgotten() int {
-	forget()
+// What is forgotten is closed by the garbage collector.
+func forgotten() int { return forget(forgetFile) }
+
+func forgottenTCP() int { return forget(forgetTCP) }
+
+func forgottenProcesses() int { return forget(forgetProcess) }
+
+func forget(open func()) int {
 	before := countFds()
-	for tries := 0; countFds() >= before && tries < 200; tries++ {
+	open()
+	for tries := 0; countFds() > before && tries < 400; tries++ {
 		runtime.GC()
 		time.Sleep(5 * time.Millisecond)
 	}
-	return 0
+	return countFds() - before
 }
 
 //go:noinline
-func forget() {
+func forgetFile() {
 	file := must(os.Open(filepath.Join(dir, "file")))
 	file.Stat()
+}
+
+//go:noinline
+func forgetTCP() {
+	conn := must(net.Dial("tcp", tcpL.Addr().String()))
+	peer := must(tcpL.Accept())
+	conn.Write([]byte("hello"))
+	peer.Close()
+}
+
+//go:noinline
+func forgetProcess() {
+	process := must(os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{}))
+	process.Signal(syscall.Signal(0))
 }
 
 func ports() int {

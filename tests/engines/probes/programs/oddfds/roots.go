@@ -5,7 +5,7 @@ package main
 import "os"
 
 func init() {
-	kinds["roots"], kinds["closedRoots"] = roots, closedRoots
+	kinds["roots"], kinds["closedRoots"], kinds["forgottenRoots"] = roots, closedRoots, forgottenRoots
 }
 
 // roots: the directory and a file in it stay open.
@@ -23,4 +23,12 @@ func closedRoots() int {
 	inner := must(os.OpenInRoot(dir, "file"))
 	inner.Close()
 	return 0
+}
+
+func forgottenRoots() int { return forget(forgetRoot) }
+
+//go:noinline
+func forgetRoot() {
+	root := must(os.OpenRoot(dir))
+	root.Stat("file")
 }

@@ -118,6 +118,8 @@ class Investigation:
         self.session.close()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(2.0)
+        if self._program is not None and not self._thread.is_alive():
+            self._program.close()  # never under the analysis
 
     @property
     def assessment(self) -> Assessment:
@@ -195,12 +197,15 @@ class Investigation:
         self._listener(event)
 
     def _run(self) -> None:
+        # Before anything is seen nothing can be judged, and reading the executable would hold up the sources.
+        self._rest(_PACE_SECONDS, 0)
         while not self._stop.is_set():
             self._wake.wait(_PACE_SECONDS)
             self._wake.clear()
             if self._stop.is_set():
                 return
             began = time.monotonic()
+            sights = self._count_sights()
             try:
                 self._assess()
                 if self._automatic:
@@ -209,7 +214,24 @@ class Investigation:
             except Exception as error:  # noqa: BLE001 - watching goes on, and the report says what failed
                 self._failure = f"the analysis failed ({type(error).__name__}: {printable(str(error), 200)})"
             took = time.monotonic() - began
-            self._stop.wait(max(_PACE_SECONDS - took, took))
+            self._rest(max(_PACE_SECONDS - took, took), sights)
+
+    def _rest(self, seconds: float, sights: int) -> None:
+        """Wait *seconds*, but only until more sorts of things are seen than *sights*."""
+        ends = time.monotonic() + seconds
+        heard = False
+        while not self._stop.is_set() and self._count_sights() <= sights:
+            if not self._wake.wait(max(0.0, ends - time.monotonic())):
+                break
+            self._wake.clear()
+            heard = True
+        if heard:
+            self._wake.set()  # whoever waits next is to know
+
+    def _count_sights(self) -> int:
+        """How many of the sorts of things that name a line have been seen at all."""
+        snapshot = self.session.snapshot
+        return sum(seen is not None for seen in (snapshot.groups, snapshot.heap, snapshot.bodies))
 
     def _assess(self) -> None:
         if self._program is None:

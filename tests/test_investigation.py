@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
 
 from leaktui.analysis.program import HandOver, ResponseStep, UnknownProgram
 from leaktui.diagnose import Progress, diagnose
-from leaktui.engines.fake import FakeEngine, Script
+from leaktui.engines.fake import Delay, FakeEngine, Script
 from leaktui.engines.fake_scenario import LEAKING_CALL, LeakingService
-from leaktui.engines.protocol import GroupsSeen, ProcessSeen, Want
+from leaktui.engines.protocol import GroupsSeen, HeapSeen, ProcessSeen, Want
 from leaktui.errors import EndpointUnreachable, TargetGone
 from leaktui.investigation import Assessed, Investigation, InvestigationEvent
 from leaktui.model.capability import SourceState
@@ -18,6 +21,7 @@ from leaktui.model.finding import LeakKind, Verdict
 from leaktui.model.frame import Stack
 from leaktui.model.goroutine import GoroutineGroup
 from leaktui.model.process import ProcessStat
+from leaktui.model.profile import AllocSite, HeapProfile
 from leaktui.model.target import Target
 
 TARGET = Target(pid=4242)
@@ -122,3 +126,71 @@ def test_a_defect_of_the_analysis_is_told_and_the_watching_goes_on() -> None:
     notes = watched.diagnosis().notes
     watched.close()
     assert any("ZeroDivisionError" in note and "\x1b" not in note for note in notes)
+
+
+def test_the_first_of_a_sort_is_judged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Longer than the test waits: whatever is judged here was not waited for.
+    monkeypatch.setattr("leaktui.investigation._PACE_SECONDS", 60.0)
+    heap = HeapProfile((AllocSite((), 1, 512, 1, 512),), 512 << 10)
+    script: Script = {
+        Want.PROCESS: [[ProcessSeen(STAT)]],
+        Want.GROUPS: [[GroupsSeen((SOME_GROUP,))]],
+        Want.HEAP: [[Delay(20.0), HeapSeen(heap)], [HeapSeen(heap)]],
+    }
+    seen: list[tuple[int, int]] = []
+    judged = threading.Event()
+
+    def listen(event: InvestigationEvent) -> None:
+        if isinstance(event, Assessed):
+            seen.append((len(event.assessment.groups), len(event.assessment.sites)))
+            judged.set()
+
+    engine = FakeEngine(script, wait=lambda cancel, seconds: judged.wait(seconds) and None)
+    watched = Investigation(TARGET, (engine,), listen)
+    watched.start()
+    try:
+        wait_for(lambda: len(seen) == 2)
+        wait_for(lambda: watched.session.snapshot.groups_time > watched.started + 2)
+        assert seen == [(1, 0), (1, 1)], "once for each sort, and more of the same waits its turn"
+    finally:
+        watched.close()
+
+
+@dataclass
+class OpenProgram(UnknownProgram):
+    """Counts how often it was closed; lets nobody through while *held*."""
+
+    held: threading.Event | None = None
+    entered: bool = False
+    closed: int = 0
+
+    def is_stdlib(self, function: str) -> bool:
+        self.entered = True
+        if self.held is not None:
+            self.held.wait(30)
+        return super().is_stdlib(function)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_the_program_is_closed_at_the_end() -> None:
+    program = OpenProgram()
+    service = LeakingService()
+    diagnose(service.target(), (service.engine(60),), load_program=lambda: program, seconds=2)
+    assert program.entered
+    assert program.closed == 1
+
+
+def test_the_program_is_not_closed_under_the_analysis() -> None:
+    program = OpenProgram(held=threading.Event())
+    assert program.held is not None
+    service = LeakingService()
+    watched = Investigation(service.target(), (service.engine(60),), load_program=lambda: program)
+    watched.start()
+    wait_for(lambda: program.entered)
+    watched.close()
+    assert program.closed == 0
+    program.held.set()
+    watched.close()
+    assert program.closed == 1

@@ -8,7 +8,7 @@ binary are candidates, never suspects of their own. Books that pair every openin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaktui.analysis.bodies import count_bodies
 from leaktui.analysis.body_books import body_accounts, judged_of, pairing_evidence, tallies_of
@@ -35,6 +35,9 @@ from leaktui.text import format_duration, short_function
 
 _CERTAIN = 8
 """So many bodies, and more all the time, are a leak whoever leaves them."""
+
+_PROVING_SECONDS = 5.0
+"""Bodies that nobody is at for so long, while books were kept, prove it."""
 
 _OLD_MINUTES = 2
 _FORGOTTEN = 5
@@ -81,7 +84,13 @@ def find_body_suspects(
     latest = snapshots[-1]
     accounts = body_accounts(latest, program)
     ledger = latest.ledger(LedgerKind.BODIES)
-    trend = body_trend(snapshots) or (ledger_trend(ledger) if ledger is not None else None)
+    trend = body_trend(snapshots)
+    if ledger is not None:
+        booked = ledger_trend(ledger)
+        if trend is None:
+            trend = booked
+        elif trend.per_minute is None:
+            trend = replace(trend, per_minute=booked.per_minute)
     looks = _looks(snapshots, traces, program)
     if ledger is not None:
         paired = [account for account in accounts if account.attribution is not None]
@@ -116,7 +125,9 @@ def _findings_of(
     guilty = [
         (index, tally)
         for index, tally in enumerate(look.tallies)
-        if tally.left_open and _is_guilty(tally, trend, held[id(tally)], paired=look.ledger is not None)
+        if tally.left_open
+        and not _is_acquitted(tally, held[id(tally)], look, looks)
+        and _is_guilty(tally, trend, held[id(tally)], paired=look.ledger is not None)
     ]
     total_left = sum(tally.left_open for _, tally in guilty)
     findings = []
@@ -270,6 +281,22 @@ def _finding(
     )
 
 
+def _is_acquitted(tally: OwnerTally, held: Sequence[OpenBody], look: _Look, looks: Sequence[_Look]) -> bool:
+    """Whether books that see every body have seen this owner at work, and nothing left behind so far.
+
+    What the collector has freed unclosed acquits nobody.
+    """
+    if look.ledger is not None or sum(body.orphaned is True for body in held) >= LEAST_GAIN:
+        return False
+    place = frame_key(tally.attribution.frame)
+    return any(
+        frame_key(other.attribution.frame) == place and other.opened >= LEAST_GAIN and not other.left_open
+        for books in looks
+        if books.ledger is not None
+        for other in books.tallies
+    )
+
+
 def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None) -> Confidence:
     """Proven where the owner is sure, and either its openings were paired with no Close or nobody can close them.
 
@@ -281,8 +308,9 @@ def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None
         return Confidence.PROVEN
     if account is None or look.ledger is None:
         return Confidence.LIKELY
-    paired = account.witnessed and 4 * look.ledger.dropped <= account.left_open
-    return Confidence.PROVEN if paired else Confidence.LIKELY
+    paired = account.witnessed and look.ledger.exact and 4 * look.ledger.dropped <= account.left_open
+    old = sum(look.ledger.time - item.time >= _PROVING_SECONDS for item in account.left) + account.collected
+    return Confidence.PROVEN if paired and old >= LEAST_GAIN else Confidence.LIKELY
 
 
 def _callers(tally: OwnerTally) -> str:

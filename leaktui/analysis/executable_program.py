@@ -36,7 +36,10 @@ _CANDIDATE_ORDER = {
 
 
 class ExecutableProgram:
-    """Answers from *executable*, whose code is loaded *bias* bytes above its link-time addresses (PIE)."""
+    """Answers from *executable*, whose code is loaded *bias* bytes above its link-time addresses (PIE).
+
+    The executable is its own from now on: `close` closes it.
+    """
 
     def __init__(self, executable: Executable, bias: int = 0) -> None:
         self._executable = executable
@@ -174,6 +177,10 @@ class ExecutableProgram:
             frames.setdefault((frame.file, frame.line), (self._rank(site), frame))
         ordered = sorted(frames.values(), key=lambda item: (item[0], item[1].file, item[1].line))
         return tuple(frame for _, frame in ordered[:_MOST_CALL_SITES])
+
+    def close(self) -> None:
+        """Close the executable; safe to call again."""
+        self._executable.close()
 
     def _rank(self, site: CallSite) -> int:
         """How much a call site looks like one that forgets to close, least first."""

@@ -41,7 +41,8 @@ _COLLECTOR = ("runtime.runfinq", "runtime.runFinalizers", "runtime.runCleanups")
 class OpenerTally:
     """Opens and closes of one owner line over the `seconds` that `source` watched.
 
-    `collected` of those left open the garbage collector closed, whenever it came by.
+    `collected` of those left open the garbage collector closed, whenever it came by. `exact` is True where each was
+    followed from its opening to its close.
     """
 
     owner: Frame
@@ -52,6 +53,7 @@ class OpenerTally:
     seconds: float
     source: str = "trace"
     collected: int = 0
+    exact: bool = True
 
     @property
     def left_open(self) -> int:
@@ -73,6 +75,7 @@ def tally_booked(snapshot: Snapshot, program: Program) -> list[OpenerTally]:
             ledger.seconds,
             "probes",
             account.collected,
+            ledger.exact and not ledger.dropped,
         )
         for account in balance(ledger, snapshot, program)
         if account.attribution is not None

@@ -1,7 +1,8 @@
 """From the hand-offs of execution traces to owners: who was given bodies, and who left them open.
 
 Law: a body counts as left open only when nobody can be seen to use it: its caller ended, or went on to
-other things, and no goroutine is reading it. Sources: FACTS §4, "by hand-off, not by dial stack".
+other things, and no goroutine is reading it. Where that cannot be told, nobody is blamed.
+Sources: FACTS §4, "by hand-off, not by dial stack".
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Fate(Enum):
     BEING_READ = "being read"
     IN_USE = "in use"
     YOUNG = "young"
+    UNTOLD = "not told"
+    """Its caller may be at it still, or not: what it did at the end was not seen."""
     LEFT_OPEN = "left open"
 
 
@@ -44,7 +47,11 @@ class JudgedHandoff:
 
 @dataclass(slots=True)
 class OwnerTally:
-    """All bodies of one owner line over the traces seen."""
+    """All bodies of one owner line over the traces seen.
+
+    Of those left open, the callers of `callers_ended` had ended, and those of `callers_untold` had, or were at other
+    things; those of the rest were at other things.
+    """
 
     attribution: Attribution
     stack: Stack
@@ -54,8 +61,10 @@ class OwnerTally:
     left_open: int = 0
     busy: int = 0
     young: int = 0
+    untold: int = 0
     seconds: float = 0.0
     callers_ended: int = 0
+    callers_untold: int = 0
     release_seconds: list[float] = field(default_factory=list)
     round_trippers: tuple[Frame, ...] = ()
 
@@ -82,7 +91,7 @@ def judge_handoffs(
         if handoff.stack not in owners:
             owners[handoff.stack] = owner_of_body(handoff.stack, program, shares)
         owner = owners[handoff.stack]
-        if fate is Fate.LEFT_OPEN and handoff.caller_alive and owner is not None:
+        if fate is Fate.LEFT_OPEN and handoff.caller_alive is not False and owner is not None:
             fate = _fate_with_owner(handoff, owner, handoffs)
         judged.append(JudgedHandoff(handoff, fate, owner, (end_ns - handoff.opened_ns) / 1e9))
     return tuple(judged)
@@ -112,12 +121,9 @@ def _was_just_read(handoff: BodyHandoff, end_ns: int) -> bool:
 
 def _fate_with_owner(handoff: BodyHandoff, owner: Attribution, handoffs: Sequence[BodyHandoff]) -> Fate:
     """Whether the caller is still inside the owning call with just this one body in its hands."""
-    position_from_root = len(handoff.stack) - owner.index
-    still_inside = (
-        len(handoff.caller_stack) >= position_from_root
-        and handoff.caller_stack[-position_from_root].function == owner.frame.function
-    )
-    if not still_inside:
+    if handoff.caller_alive is None:
+        return Fate.UNTOLD if owner.frame.function in handoff.maybe_inside else Fate.LEFT_OPEN
+    if handoff.caller_stack and not _is_still_inside(handoff, owner):
         return Fate.LEFT_OPEN
     for other in handoffs:
         if (
@@ -127,7 +133,18 @@ def _fate_with_owner(handoff: BodyHandoff, owner: Attribution, handoffs: Sequenc
         ):
             # It has asked again at the same call since: what it held before, it no longer looks at.
             return Fate.LEFT_OPEN
-    return Fate.IN_USE
+    return Fate.IN_USE if handoff.caller_stack else Fate.UNTOLD
+
+
+def _is_still_inside(handoff: BodyHandoff, owner: Attribution) -> bool:
+    """Whether the caller's stack has the owner where it was; anywhere, where the outermost calls are not known."""
+    if not handoff.whole:
+        return any(frame.function == owner.frame.function for frame in handoff.caller_stack)
+    position_from_root = len(handoff.stack) - owner.index
+    return (
+        len(handoff.caller_stack) >= position_from_root
+        and handoff.caller_stack[-position_from_root].function == owner.frame.function
+    )
 
 
 def tally_owners(judged: Iterable[JudgedHandoff], seconds: float, program: Program) -> list[OwnerTally]:
@@ -158,7 +175,10 @@ def tally_owners(judged: Iterable[JudgedHandoff], seconds: float, program: Progr
                 tally.release_seconds.append((item.handoff.released_ns - item.handoff.opened_ns) / 1e9)
         elif item.fate is Fate.LEFT_OPEN:
             tally.left_open += 1
-            tally.callers_ended += not item.handoff.caller_alive
+            tally.callers_ended += item.handoff.caller_alive is False
+            tally.callers_untold += item.handoff.caller_alive is None
+        elif item.fate is Fate.UNTOLD:
+            tally.untold += 1
         elif item.fate is Fate.YOUNG:
             tally.young += 1
         else:

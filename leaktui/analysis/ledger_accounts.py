@@ -35,6 +35,9 @@ _PART_READ_GRACE_SECONDS = 10.0
 
 _SLOW = 0.95
 
+_LATE_SHARE = 0.3
+"""When as large a share of what is open is closed by others late, all may be."""
+
 
 @dataclass(slots=True)
 class Account:
@@ -184,13 +187,14 @@ class _Witness:
         self.sees = self._goroutines is not None and (
             snapshot.bodies is not None or ledger.kind is not LedgerKind.BODIES
         )
+        self._habit = _habit_of(ledger)
         self._last: dict[tuple[int, int], float] = {}
         for item in ledger.open:
             self._last[item.goid, item.place] = item.time
 
     def is_old(self, item: Opened, place: LedgerPlace) -> bool:
         """Whether *item* has been open for longer than its like ever are."""
-        grace = _LEAST_GRACE_SECONDS
+        grace = max(_LEAST_GRACE_SECONDS, self._habit)
         if place.closing_seconds:
             ordered = sorted(place.closing_seconds)
             grace = max(grace, 2 * ordered[min(len(ordered) - 1, int(len(ordered) * _SLOW))])
@@ -228,6 +232,22 @@ class _Witness:
         if self._goroutines is None or not item.goid or item.time > self._dump_time:
             return False
         return item.goid not in self._goroutines
+
+
+def _habit_of(ledger: Ledger) -> float:
+    """How long things have to be open at least before that means anything, by closes of what was opened before.
+
+    A program that holds bodies for long and closes them in the end (a pool, a reaper) goes on closing old ones while
+    we watch the new. A few late closes beside many left open (streams that end) say nothing of the others.
+    """
+    late = [time for time in ledger.unseen_times if time > ledger.began + _LEAST_GRACE_SECONDS]
+    if not late:
+        return 0.0
+    rate = len(late) / max(_LEAST_GRACE_SECONDS, late[-1] - late[0])
+    expected = min(float(ledger.closed_unseen), rate * (late[-1] - ledger.began))
+    if expected < _LATE_SHARE * ledger.still_open:
+        return 0.0
+    return 2 * (late[-1] - ledger.began)
 
 
 def _is_inside(current: Stack, place: LedgerPlace, owner: Attribution) -> bool:

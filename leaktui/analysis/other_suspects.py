@@ -231,7 +231,8 @@ def _opener_confidence(owner: OpenerTally, *, explains: bool, alone: bool) -> Co
     """Pairing proves it of an owner that accounts for the growth by itself; calls in a trace only suggest it."""
     if not (explains and alone):
         return Confidence.POSSIBLE
-    return Confidence.PROVEN if owner.source == "probes" and owner.left_open >= 3 else Confidence.LIKELY
+    paired = owner.source == "probes" and owner.exact and owner.left_open >= 3
+    return Confidence.PROVEN if paired else Confidence.LIKELY
 
 
 def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Finding:

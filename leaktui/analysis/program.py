@@ -38,7 +38,7 @@ class ResponseStep:
 
 
 class Program(Protocol):
-    """Knowledge of one executable. Answers must be quick and may be cached."""
+    """Knowledge of one executable. Answers must be quick and may be cached; after `close` nothing is asked."""
 
     def is_stdlib(self, function: str) -> bool:
         """Whether *function* belongs to Go's own library or runtime."""
@@ -57,6 +57,10 @@ class Program(Protocol):
 
     def call_sites(self, functions: tuple[str, ...]) -> tuple[Frame, ...]:
         """User call sites of *functions* in the executable, the most suspicious first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files that are open; safe to call again."""
         ...
 
 
@@ -78,3 +82,6 @@ class UnknownProgram:
 
     def call_sites(self, functions: tuple[str, ...]) -> tuple[Frame, ...]:
         return ()
+
+    def close(self) -> None:
+        """Nothing is open."""

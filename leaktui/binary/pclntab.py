@@ -22,7 +22,7 @@ from leaktui.binary.pcvalue import decode_values, find_value
 from leaktui.errors import DecodeError, Truncated
 from leaktui.model.frame import Frame, Stack
 
-__all__ = ["FuncTables", "Function", "PcLineTable", "printed_name"]
+__all__ = ["Function", "PcLineTable", "printed_name"]
 
 _INLINED_CALL_SIZE = 16
 _INLINE_DEPTH = 256

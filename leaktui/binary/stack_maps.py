@@ -11,7 +11,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from leaktui.binary.pclntab import FuncTables, PcLineTable
+from leaktui.binary.func_record import FuncTables
+from leaktui.binary.pclntab import PcLineTable
 from leaktui.errors import DecodeError, Truncated
 
 _PCDATA_STACK_MAP = 1

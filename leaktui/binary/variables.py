@@ -15,7 +15,7 @@ from collections import Counter
 from functools import cached_property
 
 from leaktui.binary.executable import Executable
-from leaktui.binary.x86 import decode
+from leaktui.binary.mentions import iter_instructions
 from leaktui.binary.x86_instruction import Memory
 from leaktui.errors import DecodeError
 from leaktui.text import package_of
@@ -112,19 +112,15 @@ class VariableNames:
             code = self._executable.image.read(entry, min(place + 16 - entry, _CODE_LIMIT))
         except DecodeError:
             return False
-        offset = 0
-        while offset < len(code) and entry + offset < place:
-            instruction = decode(code, offset, entry + offset)
-            if instruction is None:
-                offset += 1
-                continue
-            if place < entry + offset + instruction.size:
+        for instruction in iter_instructions(code, entry):
+            if instruction.address >= place:
+                break
+            if place < instruction.end:
                 operands = (instruction.destination, instruction.source)
                 return any(
                     isinstance(item, Memory) and item.base is None and item.displacement == target
                     for item in operands
                 )
-            offset += instruction.size
         return False
 
     @cached_property

@@ -22,19 +22,20 @@ from leaktui.cli.output import (
     wants_colour,
     write_answer,
 )
-from leaktui.cli.selection import can_answer, refuse_stopped, require_answers, select_target
+from leaktui.cli.selection import (
+    can_answer,
+    probe_engines,
+    refuse_stopped,
+    require_answers,
+    select_target,
+)
 from leaktui.diagnose import Progress, diagnose
 from leaktui.engines.proc import read_process
-from leaktui.engines.proc_program import open_program
 from leaktui.errors import EngineError, TargetError, TargetGone
 from leaktui.model.capability import Capability, SourceState
 from leaktui.model.finding import Diagnosis, Verdict
-from leaktui.report.json_form import format_json
-from leaktui.report.markdown_form import format_markdown
 from leaktui.report.phrases import format_source_detail
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import parse_source_root
-from leaktui.report.text_form import format_text
 from leaktui.text import format_duration
 
 _STATUSES = {
@@ -70,13 +71,13 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
         # Signals first: whoever interrupts early still gets an orderly end.
         with _interruptible(stop), select_target(options, credentials) as selection:
             line.show("looking for what works on this process")
-            capabilities = [engine.probe(selection.target) for engine in selection.engines]
+            capabilities = probe_engines(selection, url=options.url)
             require_answers(capabilities, url=options.url)
             refuse_stopped(selection.target.pid)
             diagnosis = diagnose(
                 selection.target,
                 selection.engines,
-                load_program=lambda: open_program(selection.target.pid),
+                load_program=selection.open_program,
                 seconds=options.seconds,
                 allow_pauses=not options.read_only and "pause" in (options.allow or ()),
                 on_progress=show,
@@ -102,10 +103,12 @@ def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], 
             ) from None
         except TargetError:
             pass  # it is there, which is all that matters here
-    answering = {item.engine for item in capabilities if can_answer([item])}
-    failed = [
-        item for item in diagnosis.sources if item.name in answering and item.state is SourceState.FAILED
+    can = {item.engine: can_answer([item]) for item in capabilities}
+    # Those that were not asked beforehand have been asked since.
+    answering = [
+        item for item in diagnosis.sources if can.get(item.name, item.state is not SourceState.UNAVAILABLE)
     ]
+    failed = [item for item in answering if item.state is SourceState.FAILED]
     if len(failed) == len(answering) and not diagnosis.suspects and not interrupted:
         detail = format_source_detail(failed[0], MASKED)
         remedy = "" if failed[0].remedy else "try again, or give the program's own address with --url"
@@ -135,6 +138,12 @@ def _interruptible(stop: threading.Event) -> Iterator[None]:
 
 
 def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, width: int) -> str:
+    # Needed at the end, and slow to import: not before the watching begins.
+    from leaktui.report.json_form import format_json
+    from leaktui.report.markdown_form import format_markdown
+    from leaktui.report.source_excerpt import parse_source_root
+    from leaktui.report.text_form import format_text
+
     redaction = Redaction(show_secrets=options.show_secrets)
     roots = tuple(parse_source_root(text) for text in options.source_roots or ())
     if options.form == "json":

@@ -11,20 +11,23 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from leaktui.cli.credentials import Credentials
 from leaktui.engines.lock import TargetLock
 from leaktui.engines.memory import MemoryEngine
 from leaktui.engines.pprof import PprofEngine
-from leaktui.engines.probes import ProbesEngine
+from leaktui.engines.probes.engine import ProbesEngine
 from leaktui.engines.proc import ProcEngine, read_target
-from leaktui.engines.proc_program import open_program
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.protocol import Engine, Want
 from leaktui.errors import EngineUnavailable, UsageError
 from leaktui.investigation import Investigation, Listener
 from leaktui.model.capability import Capability
 from leaktui.model.target import Target
+
+if TYPE_CHECKING:
+    from leaktui.analysis.program import Program
 
 # What a verdict on a line can rest on; counters and descriptors alone only say that something grows.
 _ANSWERS = frozenset(
@@ -45,6 +48,13 @@ class Selection:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def open_program(self) -> Program:
+        """What can be known of the program that runs there; to be closed."""
+        # Needed after the first facts, and slow to import.
+        from leaktui.engines.proc_program import open_program
+
+        return open_program(self.target.pid)
 
     def close(self) -> None:
         """Let go of the engines and of the target's lock; safe to call again."""
@@ -99,6 +109,19 @@ def can_answer(capabilities: Sequence[Capability]) -> bool:
     return any(item.usable and _ANSWERS.intersection(item.gives) for item in capabilities)
 
 
+def probe_engines(selection: Selection, *, url: str | None = None) -> list[Capability]:
+    """What the engines can do, in their order, up to the first that can answer: the others are not waited for.
+
+    All of them where an endpoint at *url* was named: whether that one is usable decides.
+    """
+    capabilities: list[Capability] = []
+    for engine in selection.engines:
+        capabilities.append(engine.probe(selection.target))
+        if not url and can_answer(capabilities):
+            break
+    return capabilities
+
+
 def require_answers(capabilities: Sequence[Capability], *, url: str | None = None) -> None:
     """Raises EngineUnavailable, with the reason and the remedy, when no source can answer.
 
@@ -124,7 +147,7 @@ class SelectedInvestigation(Investigation):
             selection.target,
             selection.engines,
             listener,
-            load_program=lambda: open_program(selection.target.pid),
+            load_program=selection.open_program,
             allow_pauses=allow_pauses,
         )
         self._selection = selection

@@ -16,13 +16,17 @@ from leaktui.source_text import read_source
 
 
 def open_program(pid: int | None) -> Program:
-    """What can be known of the program *pid* runs; of a bare URL, what symbols and source files tell."""
+    """What can be known of the program *pid* runs; of a bare URL, what symbols and source files tell. To be closed."""
     if pid is None:
         return SourceProgram(_read)
     try:
         executable = Executable.open(f"/proc/{pid}/exe")
-        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
-        return ExecutableProgram(executable, executable.bias(maps) or 0)
+        try:
+            maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+            return ExecutableProgram(executable, executable.bias(maps) or 0)
+        except BaseException:
+            executable.close()
+            raise
     except (LeaktuiError, OSError):
         # The process went away, or is not ours to read: judge by names.
         return SourceProgram(_read)

@@ -13,7 +13,8 @@ class HandoffWatch:
 
     Times are CLOCK_MONOTONIC nanoseconds. `handoffs` are the bodies whose caller was seen: still in
     `roundTrip`, or by what the call left on its stack. `unattributed` bodies appeared meanwhile, too, and no
-    caller of theirs was caught. `looks` is how often was looked.
+    caller of theirs was caught. `looks` is how often was looked, `longest_gap_ns` the longest time between two looks at
+    all goroutines: beside others that keep the processors busy the watch does not keep up, and misses more.
     """
 
     start_ns: int
@@ -21,3 +22,4 @@ class HandoffWatch:
     handoffs: tuple[BodyHandoff, ...] = ()
     unattributed: int = 0
     looks: int = 0
+    longest_gap_ns: int = 0

@@ -75,11 +75,13 @@ class Ledger:
     """The books of one kind since the probes were armed. Times are seconds on the monotonic clock.
 
     `open` are those that are open now, the oldest first, at most a few thousand; `places` count them all.
-    `closed_unseen` were closed but opened before (or where no probe looks). `without` counts what needs no
-    Close (a response without body). `hits` is how often the target came by a probe, `dropped` how many hits were
-    lost because the buffer was full: where it is not 0, the books may be wrong by that many.
-    `points` are (time, number open), oldest first. `armed` is False once the probes are gone; `ended` says why
-    in a sentence where they disarmed themselves. `unseen` says, a sentence each, what is not probed.
+    `closed_unseen` were closed but opened before (or where no probe looks), the last few dozen of them at
+    `unseen_times`: as long after `began` as they come, things are held at least so long before they are closed.
+    `without` counts what needs no Close (a response without body). `hits` is how often the target came by a probe,
+    `dropped` how many hits were lost because the buffer was full: where it is not 0, the books may be wrong by that
+    many. `exact` is False where hits were sampled and not recorded in the kernel: a pair may be missed then.
+    `points` are (time, number open), oldest first. `armed` is False once the probes are gone; `ended` says why in a
+    sentence where they disarmed themselves. `unseen` says, a sentence each, what is not probed.
     """
 
     kind: LedgerKind
@@ -88,10 +90,12 @@ class Ledger:
     places: tuple[LedgerPlace, ...] = ()
     open: tuple[Opened, ...] = ()
     closed_unseen: int = 0
+    unseen_times: tuple[float, ...] = ()
     without: int = 0
     hits: int = 0
     dropped: int = 0
     probes: int = 0
+    exact: bool = True
     points: tuple[tuple[float, int], ...] = ()
     armed: bool = True
     ended: str = ""

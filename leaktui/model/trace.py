@@ -21,11 +21,15 @@ class BodyHandoff:
     stays while the peer has more to send.
     `released_ns` is when the holder was let go (Close, EOF, cancelled, connection gone), None when it
     still waited at the end; `release_stack` is who let it go, empty when the kernel or a timer did.
-    `caller_alive` says whether the caller still existed at the end, `caller_stack` is its last seen
-    stack, empty when none was seen. `last_read_ns` is the last read of this body that went to the
-    network, None when none did (what is already buffered is read without a trace). `reader_goid` is the
-    goroutine that was inside a read of this body at the end: the caller (`caller_reading` is then
-    True) or one that the caller created, or handed it to over a channel.
+    `whole` says that `stack` goes on to the function its goroutine began with; where it does not, the
+    outermost calls are missing.
+    `caller_alive` says whether the caller still existed at the end, None where that is not known (nor, where
+    `caller_goid` is 0, who that is); `maybe_inside` are then the functions of `stack` that it may still have
+    been inside. `caller_stack` is its last seen stack, empty when none was seen.
+    `last_read_ns` is the last read of this body that went to the network, None when none did (what is already
+    buffered is read without a trace). `reader_goid` is the goroutine that was inside a read of this body at
+    the end: the caller (`caller_reading` is then True) or one that the caller created, or handed it to over a
+    channel.
     """
 
     holder_goid: int
@@ -35,11 +39,13 @@ class BodyHandoff:
     protocol: str = "HTTP/1"
     released_ns: int | None = None
     release_stack: Stack = ()
-    caller_alive: bool = True
+    caller_alive: bool | None = True
     caller_reading: bool = False
     caller_stack: Stack = ()
     last_read_ns: int | None = None
     reader_goid: int | None = None
+    whole: bool = True
+    maybe_inside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

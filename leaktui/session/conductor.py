@@ -62,6 +62,7 @@ _LONG_LANES = (
 """What takes long, or is asked for by hand: each sort in a thread of its own."""
 
 _LONG = frozenset().union(*_LONG_LANES)
+_ON_DEMAND = frozenset(want.value for want in LEDGERS.values())
 
 
 class Session:
@@ -146,7 +147,10 @@ class Session:
             self._lanes += [lane, *dict.fromkeys(long_lanes.values())]
             self._regular_lanes[engine.name] = lane
             self._long_lanes.update(long_lanes)
-        waiting = f"{capability.reason}: no answer yet" if capability.reason else "no answer yet"
+        answer = (
+            "no answer yet" if set(capability.gives) - _ON_DEMAND else "ready, armed when it is asked for"
+        )
+        waiting = f"{capability.reason}: {answer}" if capability.reason else answer
         self._set_source(Source(engine.name, SourceState.WAITING, waiting))
         self._assign()
         for started in (lane, *dict.fromkeys(long_lanes.values())):

@@ -123,4 +123,4 @@ def _ledger_line(snapshot: Snapshot) -> str:
         probes = sum(item.probes for item in armed)
         kinds = ", ".join(item.kind.value for item in armed)
         return f"{probes} armed ({kinds}), {seen}" + (f"; {ended}" if ended else "")
-    return f"disarmed, {seen}" + (f"; {ended}" if ended else "")
+    return f"disarmed itself ({ended}), {seen}" if ended else f"disarmed, {seen}"

@@ -9,13 +9,17 @@ of funcNamePiecesForPrint in runtime/symtab.go (Go 1.22 to 1.27).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from leaktui.model.frame import Frame, Stack
 
 _OUTERMOST = "runtime.goexit"
 _PANIC = "runtime.gopanic"
 _PRINTED_PANIC = "panic"
+# A wrapper that called one of these is shown (elideWrapperCalling).
+_PANICS = frozenset((_PANIC, "runtime.sigpanic", "runtime.panicwrap"))
 
 # Shown although they are the runtime's: they say that finalizers or cleanups run below them
 # (Go 1.25; 1.22 calls the first runtime.runfinq and hides it).
@@ -69,3 +73,31 @@ def hide_runtime_frames(stack: Stack) -> Stack:
     if not shown:
         return tuple(frame for frame in stack if frame.function != _OUTERMOST)
     return tuple(shown) if renamed or len(shown) < len(stack) else stack
+
+
+class MachineCall(NamedTuple):
+    """A machine frame of a stack: the calls in it, inlined ones first, the function's own name in the executable,
+    and whether that is a wrapper the compiler made."""
+
+    frames: Stack
+    name: str
+    wrapper: bool
+
+
+def show_calls(calls: Iterable[MachineCall]) -> Stack:
+    """The stack a goroutine dump shows of *calls*, innermost first; one that would show nothing shows everything."""
+    every: list[Frame] = []
+    shown: list[Frame] = []
+    callee = ""
+    for frames, name, wrapper in calls:
+        every += frames
+        # With a call inlined into it a wrapper is left out of the frames already.
+        if not wrapper or frames[0].inlined or callee in _PANICS:
+            shown += frames
+        callee = name
+    stack = hide_runtime_frames(tuple(shown))
+    if not stack or all(is_runtime_function(frame.function) for frame in stack):
+        stack = hide_runtime_frames(tuple(every))
+    if stack and stack[-1].inlined:
+        stack = (*stack[:-1], replace(stack[-1], inlined=False))  # as wire.goroutine_text has it
+    return stack

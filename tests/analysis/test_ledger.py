@@ -13,10 +13,12 @@ from leaktui.model.capability import Source, SourceState
 from leaktui.model.finding import Confidence, LeakKind, Verdict
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
+from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace, Opened
 from leaktui.model.open_body import BodyCensus, OpenBody
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.target import Target
+from leaktui.model.trace import BodyHandoff
 from tests.analysis.histories import files, history
 from tests.analysis.stacks import client_call, frames
 
@@ -219,3 +221,59 @@ def test_descriptors_are_their_openers() -> None:
 def test_what_the_collector_closes_was_left_open() -> None:
     (tally,) = tally_booked(seen(fd_books(30)), UnknownProgram())
     assert (tally.left_open, tally.collected) == (40, 30)
+
+
+def reaped(late: tuple[float, ...], closed_unseen: int) -> Ledger:
+    ledger = books((LedgerPlace(LOAD, opened=100),), opened(100, start=0.5))
+    return replace(ledger, unseen_times=late, closed_unseen=closed_unseen)
+
+
+def test_a_program_that_goes_on_closing_old_ones_may_close_the_new_ones_yet() -> None:
+    every_tenth = tuple(index / 10 for index in range(72, 120))
+    (account,) = accounts(reaped(every_tenth, 119))
+    assert (account.left_open, account.young) == (0, 100)
+
+
+def test_a_few_late_closes_say_nothing_of_the_many_that_are_left() -> None:
+    (account,) = accounts(reaped((3.0, 7.0, 11.0), 3))
+    assert account.left_open == 100
+
+
+def test_what_was_under_way_when_the_probes_went_in_says_nothing() -> None:
+    (account,) = accounts(reaped((0.01, 0.02, 0.9), 48))
+    assert account.left_open == 100
+
+
+def test_the_owners_other_accusers_are_silenced_by_full_books() -> None:
+    """Memory saw bodies handed to main.load and not released; the books say that it takes its time."""
+    groups = (GoroutineGroup(3, (Frame("main.main", "/src/main.go", 3),)),)
+    snapshots = history(12, lambda second: groups, sources=SOURCES)
+    handoffs = tuple(
+        BodyHandoff(100 + number, 1, 10**9 * number, LOAD, caller_alive=False) for number in range(6)
+    )
+    bodies = tuple(OpenBody(100 + number, "HTTP/1.1", BodyState.UNREAD) for number in range(6))
+    snapshots = [
+        replace(item, bodies=BodyCensus(bodies[: 1 + second // 2]), bodies_time=float(second))
+        for second, item in enumerate(snapshots)
+    ]
+    watch = HandoffWatch(0, 20 * 10**9, handoffs)
+    snapshots[-1] = replace(snapshots[-1], handoffs=watch, handoffs_time=11.0)
+    (accused,) = assess(snapshots, UnknownProgram(), WATCH).suspects
+    assert accused.confidence is Confidence.LIKELY
+    slow = LedgerPlace(LOAD, opened=46, closed=40, closing_seconds=(8.0,) * 40)
+    snapshots[-1] = replace(snapshots[-1], ledgers=(books((slow,), opened(6, start=6.0)),))
+    assert all(item.location is None for item in assess(snapshots, UnknownProgram(), WATCH).suspects)
+
+
+def test_sampled_books_prove_nothing() -> None:
+    ledger = replace(books((LedgerPlace(LOAD, opened=96),), opened(96)), exact=False)
+    _, _, confidence, _ = diagnosis_of(ledger)
+    assert confidence is Confidence.LIKELY
+
+
+def test_of_allocations_those_that_live_through_collections_are_left() -> None:
+    make = frames("runtime.mallocgc:1", "main.page:40", "main.main:9")
+    place = LedgerPlace(make, opened=50, collected=20, survivors=18, surviving_bytes=18 << 16)
+    ledger = Ledger(LedgerKind.ALLOCATIONS, 0.0, 12.0, (place,), opened(30))
+    (account,) = accounts(ledger)
+    assert (account.left_open, account.young, account.surviving_bytes) == (18, 12, 18 << 16)

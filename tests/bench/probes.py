@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leaktui.engines.probes import ProbesEngine
+from leaktui.engines.probes.engine import ProbesEngine
 from leaktui.engines.protocol import LedgerSeen, Request, Want
 from leaktui.model.ledger import Ledger
 from leaktui.model.target import Target

@@ -69,7 +69,7 @@ def test_armed_until_disarmed_and_armed_again() -> None:
     wait_for(lambda: not watched.armed(LedgerKind.BODIES))
     assert engine.armed == 0
     (source,) = watched.session.snapshot.sources
-    assert source.detail == "disarmed, 9 hits, 0 dropped; it got too much"
+    assert source.detail == "disarmed itself (it got too much), 9 hits, 0 dropped"
     assert watched.arm({LedgerKind.BODIES, LedgerKind.FDS})
     wait_for(lambda: engine.armed == 2)
     watched.close()

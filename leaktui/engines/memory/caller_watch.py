@@ -34,12 +34,14 @@ class Sighting:
     """A call of roundTrip first seen on a goroutine's stack at `time`, CLOCK_MONOTONIC in nanoseconds.
 
     `live` says that its caller's frame was in use, which had ended, or gone on, at `until` (None while it has not).
-    `chain` is None where who called is not clear. `since` is when this goroutine was first seen, 0 for one that was
-    there before the watch. `contexts` is what may be its transportRequest, among `homes`, and the context of that. The
+    `chain` is None where who called is not clear. `address` is that of its runtime.g, `since` when the goroutine was
+    first seen on this stack, 0 for one that had it before the watch.
+    `contexts` is what may be its transportRequest, among `homes`, and the context of that. The
     others are those of stack_residue.Fragment.
     """
 
     goid: int
+    address: int
     time: int
     since: int
     live: bool
@@ -65,7 +67,7 @@ class _Unclear:
 
 
 class _Capture(NamedTuple):
-    """A stack read twice, and the g before and after."""
+    """A stack read twice, and the g before and after; `since` is as in Sighting."""
 
     address: int
     state: GState
@@ -73,6 +75,7 @@ class _Capture(NamedTuple):
     data: bytes
     again: bytes
     time: int
+    since: int
     generation: int
     """Collections so far; `generation_before` as of the look before, `generation_examined` as of the last capture."""
     generation_before: int
@@ -97,8 +100,8 @@ class CallerWatch:
         """By address of a runtime.g: the generation it was last examined in."""
         self._stacks: dict[int, tuple[int, int, int]] = {}
         """By address of a runtime.g: goid and stack it had."""
-        self._births: dict[int, tuple[int, int]] = {}
-        """By address of a runtime.g: its goid, and when that was first seen."""
+        self._births: dict[int, tuple[tuple[int, int, int], int]] = {}
+        """By address of a runtime.g: its goid and stack, and when it was first seen with these."""
         self._unclear: deque[_Unclear] = deque()
         self._captured: list[_Capture] = []
         self._live: dict[int, dict[int, Sighting]] = {}
@@ -149,11 +152,13 @@ class CallerWatch:
             return
         if len(self._stacks) >= _KEPT:
             self._stacks.clear()
-        self._stacks[address] = (goid, low, high)
-        if self._births.get(address, (0, 0))[0] != goid:
+        born = self._births.get(address)
+        place = self._stacks[address] = (goid, low, high)
+        # What is left over on a stack that was got just now, when the old one was too small, may be another's.
+        if born is None or born[0] != place:
             if len(self._births) >= _KEPT:
                 self._births.clear()
-            self._births[address] = (goid, now if new else 0)
+            self._births[address] = place, now if new else 0
         try:
             data = self._memory.read(low, high - low)
             known = self.residue.may_have_fragments(data)
@@ -171,6 +176,7 @@ class CallerWatch:
                     data if known else b"",
                     again,
                     now,
+                    self._births[address][1],
                     self._generation,
                     self._generation_before,
                     self._examined.get(address, 0),
@@ -238,8 +244,9 @@ class CallerWatch:
             chain = self.residue.follow(data, fragment, state.start_pc)
         sighting = Sighting(
             goid=state.goid,
+            address=address,
             time=item.time,
-            since=self._births.get(address, (0, 0))[1],
+            since=item.since,
             live=live,
             words=frozenset(fragment.words),
             caller_words=frozenset(fragment.caller_words),

@@ -9,20 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from leaktui.engines.memory.attachment import Attachment
-from leaktui.engines.memory.deferred import DeferReader
 from leaktui.engines.memory.goroutines import Seen, Tally
 from leaktui.engines.memory.grouping import group_seen
 from leaktui.engines.memory.heap_census import read_heap_census
 from leaktui.engines.memory.heap_map import HeapMap
-from leaktui.engines.memory.holders import HolderFinder
 from leaktui.engines.memory.http1_bodies import Http1Bodies
 from leaktui.engines.memory.http2_bodies import Http2Bodies
 from leaktui.engines.memory.memory_profile import MemoryProfile
-from leaktui.engines.memory.reachability import LeakedGoroutines, LeakFinder
 from leaktui.engines.memory.unwind import End
-from leaktui.engines.memory.waits import WaitReader
 from leaktui.engines.protocol import (
     BodiesSeen,
     DetailSeen,
@@ -40,6 +37,9 @@ from leaktui.errors import DecodeError, EngineUnavailable
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.open_body import BodyCensus, OpenBody
 from leaktui.model.wait import GoroutineDetail
+
+if TYPE_CHECKING:  # the long looks come later, if at all: they are imported where they begin
+    from leaktui.engines.memory.reachability import LeakedGoroutines
 
 _DETAIL_TRIES = 20
 _DETAIL_REST_SECONDS = 0.02
@@ -121,6 +121,8 @@ class Captures:
 
     def leaked(self, cancel: threading.Event) -> Iterator[Fact]:
         """Goroutines that nothing live can wake."""
+        from leaktui.engines.memory.reachability import LeakFinder
+
         for step in LeakFinder(self._attachment).find(cancel):
             if isinstance(step, SearchProgress):
                 yield step
@@ -134,11 +136,16 @@ class Captures:
 
     def holders(self, subject: int, cancel: threading.Event) -> Iterator[Fact]:
         """What holds the object at *subject*, level by level."""
+        from leaktui.engines.memory.holders import HolderFinder
+
         for step in HolderFinder(self._attachment).search(subject, cancel):
             yield step if isinstance(step, SearchProgress) else HoldersSeen(step)
 
     def detail(self, goid: int, cancel: threading.Event) -> Iterator[Fact]:
         """One goroutine looked at closely: nothing when it has gone."""
+        from leaktui.engines.memory.deferred import DeferReader
+        from leaktui.engines.memory.waits import WaitReader
+
         reader = self._attachment.goroutines
         address = next(
             (seen.address for seen in reader.iter_seen(Tally(), cancel) if seen.state.goid == goid), None

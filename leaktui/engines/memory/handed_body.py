@@ -15,6 +15,7 @@ from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.memory.caller_watch import Sighting
 from leaktui.engines.memory.goroutines import Seen
 from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns, Place
+from leaktui.engines.memory.stack_residue import CallerChain
 from leaktui.engines.memory.struct_view import read_struct
 from leaktui.errors import DecodeError
 
@@ -92,6 +93,18 @@ class WatchedBody:
         words = sighting.caller_words
         by_request = handed.call in sighting.homes and handed.request in words and handed.context in words
         return same_channels or (bool(handed.call) and by_request)
+
+    def was_asked_by(self, sighting: Sighting, chain: CallerChain) -> bool:
+        """Whether the goroutine of *sighting* made the call of *chain* itself: on a stack it got later another did.
+
+        It did where it was seen at it, and where it had that stack before the body was opened. What was there before
+        the watch is believed only if the chain leads to the function that this very goroutine began with.
+        """
+        if sighting.live:
+            return True
+        if self.before_watch:
+            return chain.whole and not sighting.since
+        return sighting.since < self.opened_after_ns
 
 
 class _Received(NamedTuple):

@@ -12,15 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from leaktui.binary.packages import PackageMap
 from leaktui.binary.response_flow import ResponseFlow
 from leaktui.engines.memory.attachment import Attachment
-from leaktui.engines.memory.body_signal import BodySignals
 from leaktui.engines.memory.caller_watch import CallerWatch, Sighting
-from leaktui.engines.memory.goroutines import Seen, Tally
 from leaktui.engines.memory.handed_body import HandedBodies, HandedBody, WatchedBody
 from leaktui.engines.memory.look_pace import LookPace, precise_sleep
 from leaktui.engines.memory.mheap import SpanList, find_span_list
@@ -29,6 +27,7 @@ from leaktui.engines.memory.persist_conn import READ_LOOP, PersistConns
 from leaktui.engines.memory.runtime_layout import GState
 from leaktui.engines.memory.stack_residue import CallerChain
 from leaktui.engines.memory.struct_view import read_struct
+from leaktui.engines.memory.watch_end import EndReader, WatchEnd
 from leaktui.engines.protocol import SearchProgress
 from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError
 from leaktui.model.handoff_watch import HandoffWatch
@@ -50,7 +49,6 @@ _RUNNING_NS = 300_000
 _RELEASED_LIMIT = 20_000
 _LEARNT_FROM = 4096
 _RUNNING = 2  # runtime._Grunning
-_BODY_READ = "net/http.(*bodyEOFSignal).Read"
 _LOOPS = ("net/http.(*persistConn).", "net/http.(*Transport).dialConn")
 
 
@@ -70,14 +68,6 @@ class _Loop:
     first: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The goroutines at the end of a watch: all by number, and those inside a Read by the channel they may end."""
-
-    goroutines: dict[int, Seen] = field(default_factory=dict)
-    readers: dict[int, int] = field(default_factory=dict)
-
-
 class HandoffWatcher:
     """Watches, once, who is handed HTTP/1 response bodies. Not thread-safe; its attachment is its own (`split`)."""
 
@@ -90,7 +80,7 @@ class HandoffWatcher:
         self._layout = layout
         self._bodies = HandedBodies(attachment, self._conns)
         self._callers = CallerWatch(attachment, self._bodies.context_of)
-        self._signals = BodySignals(attachment, layout) if layout is not None else None
+        self._reader = EndReader(attachment, self._conns)
         self._moved = MovedGoroutines(attachment)
         self._roles: dict[int, _Role] = {}
         self._loops: dict[int, _Loop] = {}
@@ -124,6 +114,8 @@ class HandoffWatcher:
         looks = [1]
         with precise_sleep():
             yield from self._watch(start, start + int(seconds * 1e9), looks, cancel)
+        # The last look may be a while ago: what was let go since must not pass for open.
+        self._look(time.monotonic_ns(), cancel)
         if not cancel.is_set():
             self._callers.settle()
             self._visit_loops(time.monotonic_ns(), everything=True)
@@ -139,8 +131,10 @@ class HandoffWatcher:
             now = time.monotonic_ns()
             lively = pace.is_lively(now)
             if now >= full + lively * _LIVELY_FULL_NS or not self._callers.callers:
+                before = time.thread_time_ns()
                 self._look(now, cancel)
-                used = time.monotonic_ns() - now
+                # Not the time that went by: beside others that keep the processors busy that is far longer.
+                used = time.thread_time_ns() - before
                 full = now + min(int(used / _FULL_SHARE), _FULL_LONGEST_NS)
             elif self._look_at_callers(now):
                 pace.stir(now)
@@ -325,11 +319,13 @@ class HandoffWatcher:
     # --- the end ---
 
     def _conclude(self, start: int, looks: int, cancel: threading.Event) -> HandoffWatch:
-        ending = self._read_end(cancel)
+        ending = self._reader.read(cancel)
         end = time.monotonic_ns()
         handoffs = []
-        unattributed = self._omitted
-        for body in (*self._released, *self._open.values()):
+        # One whose readLoop has moved, and was never at rest when it was read, may have been let go.
+        open_ = [body for address, body in self._open.items() if address not in self._loops]
+        unattributed = self._omitted + len(self._open) - len(open_)
+        for body in (*self._released, *open_):
             self._attribute(body)
             sighting = body.sighting
             if sighting is None or sighting.chain is None:
@@ -337,36 +333,25 @@ class HandoffWatcher:
             else:
                 handoffs.append(self._handoff(body, sighting, sighting.chain, ending, start))
         handoffs.sort(key=lambda item: (item.opened_ns, item.holder_goid))
-        return HandoffWatch(start, end, tuple(handoffs), unattributed, looks)
+        return HandoffWatch(start, end, tuple(handoffs), unattributed, looks, self._longest_gap)
 
     def _handoff(
-        self, body: WatchedBody, sighting: Sighting, chain: CallerChain, ending: _End, start: int
+        self, body: WatchedBody, sighting: Sighting, chain: CallerChain, ending: WatchEnd, start: int
     ) -> BodyHandoff:
-        goid = sighting.goid
-        if not sighting.live and sighting.since > body.opened_ns + self._longest_gap:
-            goid = 0  # one that came to this stack later
-        caller = ending.goroutines.get(goid)
+        goid = sighting.goid if body.was_asked_by(sighting, chain) else 0
         reader = ending.readers.get(body.handed.report) if body.released_ns is None else None
+        alive = ending.is_alive(goid, sighting.address) if goid else None
         return BodyHandoff(
             holder_goid=body.handed.holder_goid,
             caller_goid=goid,
             opened_ns=start if body.before_watch else body.opened_ns,
             stack=chain.stack,
+            whole=chain.whole,
             released_ns=body.released_ns,
-            caller_alive=caller is not None,
+            caller_alive=alive,
             caller_reading=reader is not None and reader == goid,
-            caller_stack=self._goroutines.stack(caller) if caller is not None else (),
+            caller_stack=ending.stack_of(goid),
+            maybe_inside=ending.maybe_inside(goid, chain) if alive is None else frozenset(),
             last_read_ns=body.last_read_ns,
             reader_goid=reader,
         )
-
-    def _read_end(self, cancel: threading.Event) -> _End:
-        ending = _End()
-        for seen in self._goroutines.iter_seen(Tally(), cancel):
-            ending.goroutines[seen.state.goid] = seen
-            if self._signals is not None and self._conns.is_inside(seen, _BODY_READ):
-                place = self._conns.find_place(seen, _BODY_READ)
-                found = self._signals.find_read(place) if place is not None else None
-                for word in found.words if found is not None else ():
-                    ending.readers[word] = seen.state.goid
-        return ending

@@ -23,7 +23,12 @@ from leaktui.binary.pclntab import PcLineTable
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Frame, Stack
 from leaktui.text import printable
-from leaktui.wire.runtime_frames import hide_runtime_frames, is_runtime_function
+from leaktui.wire.runtime_frames import (
+    MachineCall,
+    hide_runtime_frames,
+    is_runtime_function,
+    show_calls,
+)
 
 DEPTH_LIMIT = 512
 """Machine frames read of one stack, from the innermost on; Go prints 100 calls of a deep one."""
@@ -37,8 +42,6 @@ _ADDRESSES_CACHED = 1 << 21
 
 # Functions a signal handler makes it seem were called: their caller did not stop at a call.
 _INJECTED = frozenset(("runtime.sigpanic", "runtime.asyncPreempt", "runtime.debugCallV2"))
-# A wrapper that called one of these is shown (elideWrapperCalling).
-_PANICS = frozenset(("runtime.gopanic", "runtime.sigpanic", "runtime.panicwrap"))
 # It writes SP, and yet its frame is valid on both stacks (unwinder.resolveInternal).
 _BOTH_STACKS = "runtime.cgocallback"
 
@@ -333,27 +336,17 @@ class Unwinder:
     # --- frames ---
 
     def _trace(self, pcs: list[int], end: End) -> Trace:
-        every: list[Frame] = []
-        shown: list[Frame] = []
-        callee = ""
-        entry = 0
-        for number, pc in enumerate(pcs):
+        calls: list[MachineCall] = []
+        entry, injected = 0, False
+        for pc in pcs:
             step = self._step(pc)
             if step is None:
                 return _TORN
             if not step.top:
                 entry = step.entry
-            frames = self._frames_at(pc, exact=number > 0 and callee in _INJECTED)
-            every += frames
-            # With a call inlined into it a wrapper is left out of the frames already.
-            if not step.wrapper or frames[0].inlined or callee in _PANICS:
-                shown += frames
-            callee = step.name
-        stack = hide_runtime_frames(tuple(shown))
-        if not stack or all(is_runtime_function(frame.function) for frame in stack):
-            stack = hide_runtime_frames(tuple(every))  # a dump that would show nothing shows everything
-        if stack and stack[-1].inlined:
-            stack = (*stack[:-1], replace(stack[-1], inlined=False))  # as wire.goroutine_text has it
+            calls.append(MachineCall(self._frames_at(pc, exact=injected), step.name, step.wrapper))
+            injected = step.name in _INJECTED
+        stack = show_calls(calls)
         return Trace(self._stacks.setdefault(stack, stack), end, entry if end is End.TOP else 0)
 
     def _frames_at(self, pc: int, *, exact: bool) -> Stack:

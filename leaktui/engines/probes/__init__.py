@@ -1,5 +1,4 @@
-"""The probe engine: opens and closes, paired by kernel uprobes while the target runs."""
+"""The probe engine: opens and closes, paired by kernel uprobes while the target runs.
 
-from leaktui.engines.probes.engine import ProbesEngine
-
-__all__ = ["ProbesEngine"]
+It is `engine.ProbesEngine`. Nothing is imported here: the keeper (`kernel.keeper`) starts with as little as can be.
+"""

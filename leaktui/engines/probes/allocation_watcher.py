@@ -25,8 +25,7 @@ from leaktui.engines.probes.allocation_sites import (
     find_allocation_sites,
 )
 from leaktui.engines.probes.call_chain import CallChains
-from leaktui.engines.probes.fd_watcher import BOOKS_FULL
-from leaktui.engines.probes.pairing import Pairing
+from leaktui.engines.probes.pairing import BOOKS_FULL, Pairing
 from leaktui.engines.probes.recipe import Hit, Site
 from leaktui.errors import DecodeError, EngineUnavailable, TargetError
 from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace, Opened

@@ -30,9 +30,9 @@ from leaktui.engines.probes.body_sites import (
     BodySites,
     find_body_sites,
 )
-from leaktui.engines.probes.body_url import UrlPieces, format_method, format_url
+from leaktui.engines.probes.body_url import UrlPieces
 from leaktui.engines.probes.call_chain import CallChains
-from leaktui.engines.probes.pairing import MOST_OPEN, Pairing
+from leaktui.engines.probes.pairing import BOOKS_FULL, Pairing
 from leaktui.engines.probes.recipe import Hit, Site
 from leaktui.errors import EngineUnavailable
 from leaktui.model.ledger import Ledger, LedgerKind, Opened
@@ -269,7 +269,7 @@ class BodyWatcher:
                 f" {self._switched} so far."
             )
         if self._pairing.full:
-            unseen.append(f"Of bodies open at once no more than {MOST_OPEN:,} are kept.")
+            unseen.append(BOOKS_FULL)
         for name, count in self._unpaired.most_common(_TYPES_TOLD):
             kind = f"of type {name}" if name else "of a type that is not known"
             unseen.append(f"Bodies {kind} are not paired: {count} so far.")
@@ -280,6 +280,7 @@ class BodyWatcher:
             places=self._pairing.places(),
             open=tuple(map(self._described, self._pairing.listed())),
             closed_unseen=self._pairing.closed_unseen,
+            unseen_times=self._pairing.unseen_times,
             without=self._without,
             unseen=tuple(unseen),
         )
@@ -295,8 +296,8 @@ class BodyWatcher:
         major, minor = recipe.word(words, "major"), recipe.word(words, "minor")
         return replace(
             opened,
-            method=format_method(pieces),
-            url=format_url(pieces, with_password=recipe.has_password(words)),
+            method=pieces.format_method(),
+            url=pieces.format_url(with_password=recipe.has_password(words)),
             status=status if 100 <= status <= 999 else None,
             protocol="HTTP/2" if major == 2 else f"HTTP/{major}.{minor}" if major == 1 else "",
             content_length=length if length < 1 << 63 else None,

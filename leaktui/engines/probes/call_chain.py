@@ -15,15 +15,13 @@ from leaktui.binary.executable import Executable
 from leaktui.errors import DecodeError
 from leaktui.model.frame import Frame, Stack
 from leaktui.text import printable
-from leaktui.wire.runtime_frames import hide_runtime_frames
+from leaktui.wire.runtime_frames import MachineCall, show_calls
 
 _STACKS_CACHED = 1 << 14
 _CALLS_CACHED = 1 << 16
 
 _INTERRUPTED = "runtime.sigpanic"
 """Its caller did not call it: the return address is that of the instruction that failed."""
-# A wrapper that called one of these is shown (elideWrapperCalling).
-_PANICS = frozenset(("runtime.gopanic", _INTERRUPTED, "runtime.panicwrap"))
 
 
 class CallChains:
@@ -33,7 +31,7 @@ class CallChains:
         self._executable = executable
         self._bias = bias
         self._stacks: dict[tuple[int, ...], Stack] = {}
-        self._calls: dict[tuple[int, bool], tuple[Stack, str, bool]] = {}
+        self._calls: dict[tuple[int, bool], MachineCall] = {}
         self._interned: dict[Stack, Stack] = {}
 
     def stack(self, probed: int, frames: Sequence[int]) -> Stack:
@@ -53,34 +51,24 @@ class CallChains:
         return stack
 
     def _find(self, probed: int, frames: Sequence[int]) -> Stack:
-        every: list[Frame] = []
-        shown: list[Frame] = []
-        callee = ""
-        for number, pc in enumerate((probed, *frames)):
-            calls, name, wrapper = self._calls_at(pc, exact=not number or callee == _INTERRUPTED)
-            every += calls
-            # With a call inlined into it a wrapper is left out of the frames already.
-            if not wrapper or calls[0].inlined or callee in _PANICS:
-                shown += calls
-            callee = name
-        stack = hide_runtime_frames(tuple(shown))
-        if not stack:
-            stack = hide_runtime_frames(tuple(every))
-        if stack and stack[-1].inlined:
-            stack = (*stack[:-1], replace(stack[-1], inlined=False))
-        return stack
+        calls: list[MachineCall] = []
+        exact = True
+        for pc in (probed, *frames):
+            calls.append(self._call_at(pc, exact=exact))
+            exact = calls[-1].name == _INTERRUPTED
+        return show_calls(calls)
 
-    def _calls_at(self, pc: int, *, exact: bool) -> tuple[Stack, str, bool]:
-        """The calls at *pc*, or at the call that returns there; the linker's name of the function, if a wrapper."""
+    def _call_at(self, pc: int, *, exact: bool) -> MachineCall:
+        """What is called at *pc*, or at the call that returns there."""
         key = (pc, exact)
         found = self._calls.get(key)
         if found is None:
             if len(self._calls) >= _CALLS_CACHED:
                 self._calls.clear()
-            found = self._calls[key] = self._find_calls(pc if exact else pc - 1)
+            found = self._calls[key] = self._find_call(pc if exact else pc - 1)
         return found
 
-    def _find_calls(self, pc: int) -> tuple[Stack, str, bool]:
+    def _find_call(self, pc: int) -> MachineCall:
         table = self._executable.pc_lines
         try:
             frames = self._executable.frames_at(pc, return_address=False, bias=self._bias)
@@ -89,7 +77,8 @@ class CallChains:
             wrapper = index is not None and table.is_wrapper(table.info(index).func_id)
         except DecodeError:
             frames, name, wrapper = (), "", False
-        return tuple(map(_printable_frame, frames)) or (Frame(f"{pc:#x}", pc=pc),), name, wrapper
+        shown = tuple(map(_printable_frame, frames)) or (Frame(f"{pc:#x}", pc=pc),)
+        return MachineCall(shown, name, wrapper)
 
 
 def _printable_frame(frame: Frame) -> Frame:

@@ -2,7 +2,7 @@
 
 Law: nothing is armed but by an order, and nothing that is not proved byte by byte. Probes hang on files that the
 kernel closes with us, whatever way we end. They are taken out at once when the target is traced by somebody else,
-when it comes by more often than the budget allows, and when we no longer keep up.
+runs another program, or comes by more often than the budget allows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.proc_target import tracer_of
 from leaktui.engines.protocol import LEDGERS, Fact, LedgerSeen, Refused, Request, Want
-from leaktui.errors import EngineUnavailable, LeaktuiError
+from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError
 from leaktui.model.capability import Capability, Impact
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.target import Target
@@ -37,7 +37,13 @@ _DRAIN_SECONDS = 0.1
 _BOOK_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 _MOST_POINTS = 600
-_CLOSE_SECONDS = 2.0
+_BREAKPOINT = 0xCC
+_CLOSE_SECONDS = 6.0
+"""Where probes cannot hang on one link the kernel takes about 0.1 s for each to go."""
+
+_INEXACT = (
+    "the kernel takes no BPF here: what lies behind a hit is read a moment late, and a pair may be missed"
+)
 
 _KIND_OF = {want: kind for kind, want in LEDGERS.items()}
 
@@ -74,6 +80,7 @@ class ProbesEngine:
         self._pid = pid
         self._most_hits = most_hits_a_second
         self._attachment: Attachment | None = None
+        self._bpf = True
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._under_way: set[threading.Event] = set()
@@ -88,11 +95,11 @@ class ProbesEngine:
                 "only a URL was given, so the process is not known here",
                 "run leaktui on the machine of the process with --pid",
             )
-        from leaktui.engines.probes.kernel.permission import check
         from leaktui.engines.probes.kernel.site_proof import refuse_traced
 
         try:
-            check()
+            without_bpf = _try_kernel()
+            self._bpf = not without_bpf
             refuse_traced(self._pid)
             attachment = self._attached(self._pid)
         except LeaktuiError as error:
@@ -107,6 +114,8 @@ class ProbesEngine:
             else:
                 offered.append(LEDGERS[kind])
         reasons = "; ".join(f"{kind}: {error.args[0]}" for kind, error in refused.items())
+        if offered and without_bpf:
+            reasons = "; ".join(filter(None, (f"by sampling, for {without_bpf}", reasons)))
         if not offered:
             remedies = dict.fromkeys(error.remedy for error in refused.values() if error.remedy)
             return self._unusable(reasons, "; ".join(remedies))
@@ -168,12 +177,12 @@ class ProbesEngine:
         sites = watcher.sites()
         read_live_stat(pid, attachment.started_ticks)
         points: list[tuple[float, int]] = []
-        guard = _Guard(pid, attachment.started_ticks, self._most_hits)
+        guard = _Guard(attachment, sites[0].address, self._most_hits)
         ended = ""
-        with arm(pid, sites, ring_bytes=_RING_BYTES) as armed:
+        with arm(pid, sites, ring_bytes=_RING_BYTES, bpf=self._bpf) as armed:
             began = time.monotonic()
             booked = began
-            unseen = watcher.unseen()
+            unseen = watcher.unseen() if armed.exact else (*watcher.unseen(), _INEXACT)
 
             def books(now: float, *, still_armed: bool = True) -> LedgerSeen:
                 ledger = watcher.ledger(began, now)
@@ -183,7 +192,8 @@ class ProbesEngine:
                         ledger,
                         hits=armed.hits(),
                         dropped=armed.dropped(),
-                        probes=armed.probes,
+                        probes=len(sites),
+                        exact=armed.exact,
                         points=tuple(points),
                         armed=still_armed,
                         ended=ended,
@@ -193,19 +203,16 @@ class ProbesEngine:
 
             # The first books are empty: whoever shows them knows at once that the probes are in.
             yield books(began)
-            try:
-                while not self._ends(cancel) and time.monotonic() - began < seconds:
-                    for hit in armed.read(_DRAIN_SECONDS):
-                        watcher.handle(hit)
-                    now = time.monotonic()
-                    ended = guard.look(armed, now)
-                    if ended:
-                        break
-                    if now - booked >= _BOOK_SECONDS:
-                        booked = now
-                        yield books(now)
-            except GeneratorExit:
-                return
+            while not self._ends(cancel) and time.monotonic() - began < seconds:
+                for hit in armed.read(_DRAIN_SECONDS):
+                    watcher.handle(hit)
+                now = time.monotonic()
+                ended = guard.look(armed, now)
+                if ended:
+                    break
+                if now - booked >= _BOOK_SECONDS:
+                    booked = now
+                    yield books(now)
             armed.disable()
             # What happened before it was off still counts.
             while hits := armed.read(0.0):
@@ -237,8 +244,8 @@ class ProbesEngine:
 class _Guard:
     """Sees to it that armed probes do the target no harm."""
 
-    pid: int
-    started_ticks: int
+    attachment: Attachment
+    site: int
     most_hits: int
     _looked: float = 0.0
     _hits: int = 0
@@ -250,10 +257,18 @@ class _Guard:
             return ""
         seconds, self._looked = now - self._looked, now
         hits, self._hits = self._hits, armed.hits()
-        read_live_stat(self.pid, self.started_ticks)
-        tracer = tracer_of(self.pid)
+        pid = self.attachment.pid
+        read_live_stat(pid, self.attachment.started_ticks)
+        try:
+            byte = self.attachment.memory.read(self.site, 1)[0]
+        except DecodeError:
+            # An exec leaves the file of the old memory empty, and takes the probes with it.
+            return "the process runs another program now"
+        if byte != _BREAKPOINT:
+            return "somebody else took the probes out"
+        tracer = tracer_of(pid)
         if tracer is not None:
-            return f"disarmed: process {tracer.pid} ({printable(tracer.name)}) has begun to trace the target"
+            return f"process {tracer.pid} ({printable(tracer.name)}) has begun to trace the target"
         if seconds > 2 * _WATCH_SECONDS and hits == 0:
             return ""  # the first look
         rate = (self._hits - hits) / seconds
@@ -264,10 +279,7 @@ class _Guard:
             self._over_since = now
         if now - self._over_since < _SECONDS_OVER_BUDGET:
             return ""
-        return (
-            f"the probes took themselves out: {format_count(round(rate))} hits a second"
-            f" are more than the {format_count(self.most_hits)} allowed"
-        )
+        return f"{format_count(round(rate))} hits a second are more than the {format_count(self.most_hits)} allowed"
 
 
 def _watchers() -> Mapping[LedgerKind, WatcherFactory]:
@@ -281,6 +293,24 @@ def _watchers() -> Mapping[LedgerKind, WatcherFactory]:
         LedgerKind.FDS: FdWatcher,
         LedgerKind.ALLOCATIONS: AllocationWatcher,
     }
+
+
+def _try_kernel() -> str:
+    """Empty where probes work; why they only work by sampling, where BPF is not to be had.
+
+    Raises EngineUnavailable where neither works.
+    """
+    from leaktui.engines.probes.kernel.permission import check, check_without_bpf
+
+    try:
+        check()
+    except EngineUnavailable as refusal:
+        try:
+            check_without_bpf()
+        except EngineUnavailable:
+            raise refusal from None
+        return str(refusal.args[0])
+    return ""
 
 
 def _add_point(points: list[tuple[float, int]], point: tuple[float, int]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from leaktui.engines.memory.attachment import Attachment
 from leaktui.engines.probes.call_chain import CallChains
 from leaktui.engines.probes.fd_sites import FIRST, GOID, NUMBER, FdEvent, find_fd_sites
-from leaktui.engines.probes.pairing import MOST_OPEN, Pairing
+from leaktui.engines.probes.pairing import BOOKS_FULL, Pairing
 from leaktui.engines.probes.recipe import Hit, Site
 from leaktui.engines.proc_stat import target_error
 from leaktui.errors import TargetError
@@ -30,10 +30,6 @@ _MOST_NUMBER = 1 << 31
 _CHAINS_KEPT = 1 << 12
 _ENDED_KEPT = 1 << 12
 _FILE = b"file"
-
-BOOKS_FULL = (
-    f"{MOST_OPEN:,} are open in the books, which is as many as they hold: what is opened now is not seen"
-)
 
 _UNSEEN = (
     "descriptors that were never in the standard library's books are not seen: raw system calls, C code,"

@@ -7,7 +7,7 @@ full and says so.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +16,11 @@ from leaktui.model.ledger import LedgerPlace, Opened
 
 MOST_OPEN = 200_000
 """More than so many open at once are not kept."""
+
+BOOKS_FULL = (
+    f"{MOST_OPEN:,} are open in the books, which is as many as they hold: what is opened now is not seen"
+)
+"""What a watcher says where its pairing is full."""
 
 _CLOSED_KEPT = 1 << 16
 _TIMES_KEPT = 48
@@ -44,6 +49,7 @@ class Pairing:
         # Closed already (True), or ended without Close (False): a second Close of the same is not unseen.
         self._gone: OrderedDict[int, tuple[Opened, bool]] = OrderedDict()
         self.closed_unseen = 0
+        self._unseen_times: deque[float] = deque(maxlen=_TIMES_KEPT)
         self.full = False
 
     def __len__(self) -> int:
@@ -86,6 +92,7 @@ class Pairing:
         known = self._gone.get(key)
         if known is None:
             self.closed_unseen += 1
+            self._unseen_times.append(time)
         elif not known[1]:
             place = self._places[known[0].place]
             place.ended -= 1
@@ -109,6 +116,11 @@ class Pairing:
         """The same for each of *keys*."""
         for key in keys:
             self.collect(key)
+
+    @property
+    def unseen_times(self) -> tuple[float, ...]:
+        """When the last of those were closed that were opened before, or unseen; oldest first."""
+        return tuple(self._unseen_times)
 
     def iter_open(self) -> Iterable[Opened]:
         """Those that are open, oldest first."""

@@ -83,7 +83,9 @@ class Recipe:
 class Site:
     """Where to probe. `address` is in the running process, `file_offset` the same place in its executable.
 
-    `byte` is the instruction's first byte, proved before arming: 0x55 (PUSHQ BP) or 0xC3 (RET).
+    `byte` is the instruction's first byte, proved before arming: 0x55 (PUSHQ BP), 0xC3 (RET), or 0xE8 (CALL rel32,
+    which the kernel emulates as it does the PUSHQ). At a CALL the function still has its frame: what lies at [RSP]
+    is no return address, so that the first of `Hit.frames` means nothing.
     `event` says what a hit means to the watcher it belongs to; `function` is for people.
     """
 

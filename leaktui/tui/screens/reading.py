@@ -41,6 +41,14 @@ def read_facts(
     )
 
 
+def count_sorts(investigation: InvestigationLike) -> int:
+    """How many sorts of facts there are to be shown, of the process and as judged."""
+    snapshot, assessment = investigation.session.snapshot, investigation.assessment
+    seen = (snapshot.process, snapshot.fds, snapshot.groups, snapshot.heap, snapshot.bodies)
+    judged = (assessment.groups, assessment.sites, assessment.fds, assessment.bodies)
+    return sum(item is not None for item in seen) + sum(map(bool, judged))
+
+
 def long_looks(investigation: InvestigationLike | None) -> frozenset[Want]:
     """The long captures that were ordered and have not ended."""
     if investigation is None:

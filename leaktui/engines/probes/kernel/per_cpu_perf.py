@@ -12,6 +12,7 @@ from types import TracebackType
 
 from leaktui.engines.memory.reader import ProcessMemory
 from leaktui.engines.probes.kernel.cpu_events import MOST_FRAMES, CpuEvents, Sample
+from leaktui.engines.probes.kernel.keeper import new_kept
 from leaktui.engines.probes.kernel.late_reading import read_texts, read_words
 from leaktui.engines.probes.kernel.site_proof import Claim
 from leaktui.engines.probes.recipe import Hit, Register, Site
@@ -45,7 +46,9 @@ class PerCpuProbes:
         try:
             frames = max(site.recipe.frames for site in claim.sites)
             offsets = [site.file_offset for site in claim.sites]
-            self._events = CpuEvents(claim.executable, offsets, frames=frames, ring_bytes=ring_bytes)
+            self._events = CpuEvents(
+                claim.executable, offsets, frames=frames, ring_bytes=ring_bytes, kept=new_kept()
+            )
             claim.confirm()
         except BaseException:
             if self._events is not None:

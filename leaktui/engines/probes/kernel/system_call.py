@@ -9,6 +9,7 @@ import ctypes
 import errno
 import mmap
 import os
+import signal
 from functools import cache
 from typing import Any
 
@@ -36,15 +37,28 @@ class KernelRefused(EngineUnavailable):
 def system_call(number: int, *arguments: Any, what: str = "") -> int:
     """Make the call. Integers are passed as 64 bits, ctypes objects as they are.
 
+    No signal reaches this thread meanwhile: with one that waits the verifier gives a program up (EAGAIN, kernel/bpf/
+    verifier.c `do_check`), and a terminal that is being resized sends many.
+
     Raises KernelRefused, in which the call is named *what*.
     """
-    result: int = _libc().syscall(
-        ctypes.c_long(number),
-        *(ctypes.c_long(value) if isinstance(value, int) else value for value in arguments),
-    )
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        result: int = _libc().syscall(
+            ctypes.c_long(number),
+            *(ctypes.c_long(value) if isinstance(value, int) else value for value in arguments),
+        )
+        error = ctypes.get_errno()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if result < 0:
-        raise KernelRefused(what or _NAMES.get(number, str(number)), ctypes.get_errno())
+        raise KernelRefused(what or _NAMES.get(number, str(number)), error)
     return result
+
+
+def name_process(name: bytes) -> None:
+    """Call this process *name* (at most 15 bytes) in what `ps` and `top` show (prctl PR_SET_NAME)."""
+    _libc().prctl(15, name, 0, 0, 0)
 
 
 def map_code(file: int, size: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -60,6 +61,27 @@ def test_the_verifier_takes_many_sites_of_many_recipes_at_once(maps: tuple[int, 
     recipes = [*RECIPES.values(), *RECIPES.values()]
     sites = [site(recipe, (1 << 47) - 64 * index) for index, recipe in enumerate(recipes * 3)]
     os.close(bpf.load_program(compile_sites(sites, ring=ring, counters=counters)))
+
+
+@pytest.fixture
+def ticking() -> Iterator[list[int]]:
+    """Signals to this process, a thousand a second; those that came."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: came.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    yield came
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.root
+def test_a_signal_does_not_make_the_verifier_give_up(maps: tuple[int, int], ticking: list[int]) -> None:
+    ring, counters = maps
+    sites = [site(Recipe((A,), frames=100 + index), 0x401000 + 64 * index) for index in range(10)]
+    code = compile_sites(sites, ring=ring, counters=counters)
+    del ticking[:]
+    os.close(bpf.load_program(code))
+    assert ticking
 
 
 @pytest.mark.root

@@ -2,7 +2,7 @@
 
 Starts the demo (`leaktui demo`'s service) and the real application on it, waits for the verdict, and writes
 one SVG a pane at 80×24, and two wide ones; `--png` adds copies made by rsvg-convert. Needs Go, or the
-`demo` extra.
+`demo` extra; root for the ledger of probes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 from leaktui.demo import DemoService  # noqa: E402
 from leaktui.engines.memory import MemoryEngine  # noqa: E402
 from leaktui.engines.pprof import PprofEngine  # noqa: E402
+from leaktui.engines.probes.engine import ProbesEngine  # noqa: E402
 from leaktui.engines.proc import ProcEngine, read_target  # noqa: E402
 from leaktui.engines.proc_program import open_program  # noqa: E402
 from leaktui.engines.processes import find_go_processes  # noqa: E402
@@ -34,6 +35,10 @@ from leaktui.tui.screens.watch import WatchScreen  # noqa: E402
 SMALL, WIDE = (80, 24), (160, 45)
 _DIRECTORY = re.compile(r"…?[^\s<>&…]*/[^\s<&]*/(leaktui/demo[^/\s<&]*/src/)")
 
+WAIT = "wait"
+"""In place of a key: some seconds of the program's life."""
+_WAIT_SECONDS = 12.0
+
 # (file, size, keys pressed one after the other once the verdict is there)
 PICTURES: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
     ("suspects", SMALL, ("1",)),
@@ -44,9 +49,12 @@ PICTURES: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
     ("goroutines", SMALL, ("3",)),
     ("bodies", SMALL, ("4", "g")),
     ("body", SMALL, ("4", "escape", "g", "g", "enter", "h")),
+    ("probes", SMALL, ("escape", "escape", "a")),
+    ("ledger", SMALL, ("y", WAIT)),
     ("suspects-wide", WIDE, ("1",)),
     ("bodies-wide", WIDE, ("4",)),
     ("goroutines-wide", WIDE, ("3",)),
+    ("ledger-wide", WIDE, ("4", "a", "y", WAIT)),
 )
 
 
@@ -57,6 +65,7 @@ def open_demo(service: DemoService) -> Callable[[Any], Investigation]:
         engines = [
             ProcEngine(service.pid),
             MemoryEngine(service.pid),
+            ProbesEngine(service.pid),
             PprofEngine(service.pid, service.pprof_url),
         ]
         return Investigation(
@@ -74,8 +83,9 @@ async def take_pictures(service: DemoService, size: tuple[int, int], seconds: fl
         await wait_for_verdict(app, seconds)
         for name, keys in wanted:
             for key in keys:
-                await pilot.press(key)
-                await pilot.pause(0.3)
+                if key != WAIT:
+                    await pilot.press(key)
+                await pilot.pause(_WAIT_SECONDS if key == WAIT else 0.3)
             # Between two traces, so that the corner shows the ordinary state.
             await pilot.pause(1.5)
             write(name, app.export_screenshot(title="leaktui"))

@@ -28,6 +28,7 @@ from leaktui.engines.proc_stat import (
     read_live_stat,
     read_rss,
     started_at,
+    target_error,
     user_name,
 )
 from leaktui.errors import LeaktuiError, TargetError
@@ -118,7 +119,7 @@ def read_go_process(pid: int) -> GoProcess | None:
         fd_count = count_fds(pid)
     return GoProcess(
         pid=pid,
-        user=user_name(Path(f"/proc/{pid}").stat().st_uid),
+        user=user_name(_owner_of(pid)),
         exe=read_exe(pid),
         command=format_cmdline(read_cmdline(pid)),
         go_version=program.go_version,
@@ -128,6 +129,14 @@ def read_go_process(pid: int) -> GoProcess | None:
         fd_count=fd_count,
         threads=stat.threads,
     )
+
+
+def _owner_of(pid: int) -> int:
+    """The uid of *pid*. Raises TargetGone."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError as error:
+        raise target_error(pid, error) from None
 
 
 def _program_of(pid: int, file: os.stat_result) -> _Program | None:

@@ -26,17 +26,16 @@ SHORT_NOUNS: dict[LedgerKind, str] = {
     LedgerKind.ALLOCATIONS: "allocations",
 }
 COSTS: dict[LedgerKind, str] = {
-    LedgerKind.BODIES: "about 20 µs a request",
+    LedgerKind.BODIES: "about 25 µs a request",
     LedgerKind.FDS: "about 5 µs each, opened and closed",
-    LedgerKind.ALLOCATIONS: "about 3 µs each",
+    LedgerKind.ALLOCATIONS: "2 to 9 µs each",
 }
-"""What the hits for one thing take (measured, amd64, Linux 6.18): 17 µs where a body is opened and its request is
-read, 1.6 to 3 µs elsewhere."""
+"""Processor time of the target for one thing (measured, amd64, Linux 6.18; for requests by `tests.bench probes`)."""
 
 _BRIEF_COSTS: dict[LedgerKind, str] = {
-    LedgerKind.BODIES: "20 µs a request",
+    LedgerKind.BODIES: "25 µs a request",
     LedgerKind.FDS: "5 µs an fd",
-    LedgerKind.ALLOCATIONS: "3 µs each",
+    LedgerKind.ALLOCATIONS: "2-9 µs each",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from leaktui.engines import processes as processes_module
 from leaktui.engines.processes import find_go_processes, has_build_info, read_go_process
 from leaktui.errors import TargetGone
 from leaktui.model.process import GoProcess
@@ -100,3 +101,20 @@ def test_unreadable_processes_are_counted() -> None:
 
 def test_cancelled_scan_ends() -> None:
     assert find_go_processes(cancelled=lambda: True).processes == ()
+
+
+@pytest.mark.go
+def test_one_that_exits_while_it_is_looked_at_is_left_out(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start("-goroutines", "20")
+    count = processes_module.count_fds
+
+    def exit_first(pid: int) -> int:
+        found = count(pid)
+        if pid == service.pid:
+            service.stop()
+        return found
+
+    monkeypatch.setattr(processes_module, "count_fds", exit_first)
+    assert service.pid not in {process.pid for process in find_go_processes().processes}

@@ -15,6 +15,7 @@ from leaktui.model.heap_census import TypeCount
 from leaktui.model.holder import Holder, HolderKind, HolderLevel, HolderSearch
 from leaktui.model.ledger import LedgerKind, LedgerPlace, Opened
 from leaktui.model.wait import Channel, DeferredCall, GoroutineDetail, Panic, Wait
+from leaktui.tui.app import LeaktuiApp
 from tests.tui.driving import make_app, screen_text, wait_for_facts
 from tests.tui.fakes import FakeInvestigation, probing, read_from_memory
 from tests.tui.scene import (
@@ -165,6 +166,16 @@ def hostile_ledger() -> FakeInvestigation:
     return investigation
 
 
+def harmless_text(app: LeaktuiApp, width: int) -> str:
+    """What is on the screen, with nothing in it that could do anything to a terminal."""
+    text = screen_text(app)
+    assert not any(ord(character) < 32 and character != "\n" for character in text)
+    assert not any(0xD800 <= ord(character) < 0xE000 for character in text)
+    assert "\u202e" not in text
+    assert all(cell_len(line) <= width for line in text.split("\n"))
+    return text
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 40)])
 async def test_every_text_of_a_ledger_is_drawn_literally(size: tuple[int, int]) -> None:
     app = make_app(hostile_ledger())
@@ -175,12 +186,7 @@ async def test_every_text_of_a_ledger_is_drawn_literally(size: tuple[int, int]) 
         one = ["enter", "enter", "pagedown", "escape", "g", "enter", "pagedown", "escape", "escape"]
         for key in ["4", "g", "g", "g", *one, *down, *one, "m", *one, *down, *one, "m", *one, *down, *one]:
             await pilot.press(key)
-            text = screen_text(app)
-            seen += text
-            assert not any(ord(character) < 32 and character != "\n" for character in text)
-            assert not any(0xD800 <= ord(character) < 0xE000 for character in text)
-            assert "\u202e" not in text
-            assert all(cell_len(line) <= size[0] for line in text.split("\n"))
+            seen += harmless_text(app, size[0])
         assert app.is_running
     assert "[red]main.f[/red]" in seen and "日本語" in seen and "\\x1b[2J" in seen
 
@@ -210,11 +216,6 @@ async def test_every_pane_and_level_draws_it_literally(size: tuple[int, int]) ->
         ]
         for key in steps:
             await pilot.press(key)
-            text = screen_text(app)
-            seen += text
-            assert not any(ord(character) < 32 and character != "\n" for character in text)
-            assert not any(0xD800 <= ord(character) < 0xE000 for character in text)
-            assert "\u202e" not in text
-            assert all(cell_len(line) <= size[0] for line in text.split("\n"))
+            seen += harmless_text(app, size[0])
         assert app.is_running
     assert "[red]main.f[/red]" in seen and "main.\\x1b[2J" in seen and "日本語" in seen

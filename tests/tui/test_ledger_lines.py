@@ -234,10 +234,10 @@ def test_armed_probes_say_what_they_cost() -> None:
     )
     only = replace(FACTS, snapshot=used, under_way=frozenset({LEDGERS[LedgerKind.BODIES]}))
     for width in (80, 120):
-        assert "● probes armed, 20 µs a request" in line_text(draw_engines(only, width))
+        assert "● probes armed, 25 µs a request" in line_text(draw_engines(only, width))
         assert line_width(draw_engines(only, width)) <= width
     every = replace(FACTS, snapshot=used)
-    assert "armed, 20 µs a request, 5 µs an fd, 3 µs each" in line_text(draw_engines(every, 200))
+    assert "armed, 25 µs a request, 5 µs an fd, 2-9 µs each" in line_text(draw_engines(every, 200))
 
 
 def test_probes_that_took_themselves_out_are_no_secret() -> None:

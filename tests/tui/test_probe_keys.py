@@ -47,7 +47,7 @@ async def test_a_asks_with_the_cost_and_y_arms_and_shows_the_ledger() -> None:
         await pilot.press("a")
         text = screen_text(app)
         assert isinstance(app.screen, ProbesScreen)
-        assert "[x] response bodies    about 20 µs a request" in text and "[ ] file descriptors" in text
+        assert "[x] response bodies    about 25 µs a request" in text and "[ ] file descriptors" in text
         assert "never" in text and "30,000 hits a second" in text and "however it ends" in text
         assert investigation.session.under_way == set()
         await pilot.press("y")
@@ -56,7 +56,7 @@ async def test_a_asks_with_the_cost_and_y_arms_and_shows_the_ledger() -> None:
         text = screen_text(app)
         assert "● armed 12 s · opened 436 · closed 319 · to end 16 · still open 99 · gone 2" in text
         assert "98      0    96  100 %   10 s main.loadUser" in text
-        assert "● probes armed, 20 µs a request" in text and "a disarm" in text
+        assert "● probes armed, 25 µs a request" in text and "a disarm" in text
 
 
 async def test_a_again_disarms_at_once_and_the_books_stay() -> None:

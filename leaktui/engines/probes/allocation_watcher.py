@@ -84,6 +84,9 @@ class AllocationWatcher:
             generation = words[GENERATION] & _WORD32
             self._made[start] = _Made(size, words[SPAN], generation, generation)
 
+    def doubt(self) -> None:
+        """Hits were lost: which objects are still there memory tells."""
+
     def ledger(self, began: float, now: float) -> Ledger:
         """The books as they stand; they stay when the process goes."""
         with suppress(TargetError, DecodeError):

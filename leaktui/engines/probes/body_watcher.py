@@ -82,6 +82,7 @@ class BodyWatcher:
         """When streams were given up that are not in the books, in nanoseconds, by address and identity."""
         self._places: dict[tuple[int, tuple[int, ...], bool], int] = {}
         self._without = 0
+        self._doubted = 0
         self._unpaired: Counter[str] = Counter()
         self._switched = 0
         self._connections: BodyConnections | None = None
@@ -126,6 +127,15 @@ class BodyWatcher:
     def handle(self, hit: Hit) -> None:
         """Enter *hit* into the books."""
         self._handlers[hit.site.event](hit)
+
+    def doubt(self) -> None:
+        """Hits were lost: what is open by the books may have been closed, and is not followed any more.
+
+        To be called when all hits from before are entered.
+        """
+        self._doubted += self._pairing.doubt()
+        for books in (self._bodies, self._key_of_report, self._key_of_connection, self._fresh, self._aborted):
+            books.clear()
 
     def _open(self, hit: Hit) -> None:
         recipe, kinds, found = self._recipe, self._kinds, self._found
@@ -270,6 +280,10 @@ class BodyWatcher:
             )
         if self._pairing.full:
             unseen.append(BOOKS_FULL)
+        if self._doubted:
+            unseen.append(
+                f"Bodies that were open when hits were lost are not followed: {self._doubted} so far."
+            )
         for name, count in self._unpaired.most_common(_TYPES_TOLD):
             kind = f"of type {name}" if name else "of a type that is not known"
             unseen.append(f"Bodies {kind} are not paired: {count} so far.")

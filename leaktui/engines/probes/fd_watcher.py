@@ -80,6 +80,9 @@ class FdWatcher:
         else:
             self._open(hit)
 
+    def doubt(self) -> None:
+        """Hits were lost: which descriptors are open the kernel's own list tells."""
+
     def ledger(self, began: float, now: float) -> Ledger:
         """The books as they stand; they stay when the process goes."""
         if now >= self._listing_due:

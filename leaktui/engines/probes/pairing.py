@@ -117,6 +117,19 @@ class Pairing:
         for key in keys:
             self.collect(key)
 
+    def doubt(self) -> int:
+        """Strike what is open from the books: nobody knows whether it is, for hits were lost. How many that were."""
+        for key, item in self._open.items():
+            place = self._places[item.place]
+            place.opened -= 1
+            place.bytes -= item.size
+            self._gone[key] = (item, True)  # when it is closed that is nothing new
+        struck = len(self._open)
+        self._open.clear()
+        while len(self._gone) > _CLOSED_KEPT:
+            self._gone.popitem(last=False)
+        return struck
+
     @property
     def unseen_times(self) -> tuple[float, ...]:
         """When the last of those were closed that were opened before, or unseen; oldest first."""

@@ -87,8 +87,7 @@ def kill_at_random(client: GoProcess, kills: int, *, seed: int = 1) -> Outcome:
     outcome = Outcome()
     client.ask("latency", "latency")
     for _ in range(kills):
-        before = (loaded_programs(), loaded_maps())
-        keepers = running_keepers()
+        before, ours, keepers = kernel_objects(), frozenset[tuple[str, int]](), set[int]()
         leaktui = subprocess.Popen(
             [
                 sys.executable,
@@ -110,6 +109,8 @@ def kill_at_random(client: GoProcess, kills: int, *, seed: int = 1) -> Outcome:
             # From the very moment the first is in (others may not be yet) to well into the watching.
             time.sleep(chance.choice((0.0, chance.uniform(0, 0.05), chance.uniform(0, 2))))
             outcome.armed += armed and leaktui.poll() is None
+            # Others may be at it, too; what came meanwhile has ours in it.
+            ours, keepers = kernel_objects() - before, keepers_of(leaktui.pid)
         finally:
             os.kill(leaktui.pid, signal.SIGKILL)
             leaktui.wait()
@@ -118,16 +119,8 @@ def kill_at_random(client: GoProcess, kills: int, *, seed: int = 1) -> Outcome:
         clean = wait_until(lambda: not has_probes(client.pid, sites), _GONE_SECONDS)
         outcome.slowest = max(outcome.slowest, time.monotonic() - killed)
         outcome.left_in_code += not clean
-        outcome.left_in_kernel += not wait_until(
-            lambda before=before: (
-                (loaded_programs() - before[0], loaded_maps() - before[1]) == (set(), set())
-            ),
-            _GONE_SECONDS,
-        )
-        outcome.keepers_left += not wait_until(
-            lambda keepers=keepers: running_keepers() <= keepers,  # type: ignore[misc]
-            _GONE_SECONDS,
-        )
+        outcome.left_in_kernel += not wait_until(lambda ours=ours: not ours & kernel_objects(), _GONE_SECONDS)  # type: ignore[misc]
+        outcome.keepers_left += not wait_until(lambda keepers=keepers: not are_there(keepers), _GONE_SECONDS)  # type: ignore[misc]
         if not client.alive():
             outcome.dead += 1
             break
@@ -136,13 +129,25 @@ def kill_at_random(client: GoProcess, kills: int, *, seed: int = 1) -> Outcome:
     return outcome
 
 
-def running_keepers() -> set[int]:
-    """The processes that keep somebody's probes (`kernel.keeper`)."""
+def kernel_objects() -> frozenset[tuple[str, int]]:
+    """All BPF programs and maps there are."""
+    programs = {("program", number) for number in loaded_programs()}
+    return frozenset(programs | {("map", number) for number in loaded_maps()})
+
+
+def are_there(pids: set[int]) -> bool:
+    """Whether any of *pids* is still running."""
+    return any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def keepers_of(pid: int) -> set[int]:
+    """The processes that keep the probes of *pid* (`kernel.keeper`)."""
     found = set()
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            if comm.read_text() == "leaktui-keeper\n":
-                found.add(int(comm.parent.name))
+            name, _, rest = stat.read_text().partition(")")
+            if name.endswith("(leaktui-keeper") and int(rest.split()[1]) == pid:
+                found.add(int(stat.parent.name))
     return found
 
 

@@ -269,3 +269,16 @@ def test_the_books_outlive_the_process(go_toolchain: Toolchain) -> None:
     # Of what kind they are could only be asked of the process: that is said.
     assert ledger.still_open == 0
     assert ledger.unseen == ("Bodies of a type that is not known are not paired: 2 so far.",)
+
+
+def test_what_was_open_when_hits_were_lost_is_nobodys_fault(go_toolchain: Toolchain) -> None:
+    with watched_program("stripped", go_toolchain) as (program, watch):
+        for protocol in ("h1", "h2"):
+            program.do(protocol, "unread", TIMES)
+        assert watch.ledger().still_open == 2 * TIMES
+        watch.watcher.doubt()
+        ledger = watch.ledger()
+        assert (ledger.opened, ledger.still_open, ledger.open) == (0, 0, ())
+        assert any(f"when hits were lost are not followed: {2 * TIMES}" in text for text in ledger.unseen)
+        program.do("h1", "unread", TIMES)
+        assert (watch.ledger().opened, watch.ledger().still_open) == (TIMES, TIMES)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 
 from leaktui.engines.probes.kernel import bpf, perf_event, uprobe_multi
+from leaktui.engines.probes.kernel.hit_reader import HitReader
 from leaktui.engines.probes.kernel.keeper import Kept, new_kept
 from leaktui.engines.probes.kernel.program import DROPS, GATE, compile_sites, counter_bytes, hits_at
 from leaktui.engines.probes.kernel.record import Decode, decoder_of
@@ -22,17 +20,18 @@ from leaktui.engines.probes.kernel.ring_buffer import RingBuffer, ring_size
 from leaktui.engines.probes.kernel.site_proof import Claim
 from leaktui.engines.probes.recipe import Hit, Site
 
-_SLICE_SECONDS = 0.02
 _HITS_A_READ = 1 << 15
 
 
-class BpfProbes:
+class BpfProbes(HitReader):
     """An `Armed`. From its construction on the probes are in."""
 
     exact = True
+    slice_seconds = 0.02
 
     def __init__(self, claim: Claim, *, ring_bytes: int, linked: bool) -> None:
         """Raises KernelRefused, EngineUnavailable, TargetGone; then nothing is left behind."""
+        super().__init__()
         self._claim = claim
         self._wiring = Wiring(claim.sites, ring_bytes)
         try:
@@ -41,8 +40,6 @@ class BpfProbes:
         except BaseException:
             self._wiring.close()
             raise
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
         self._last_hits: tuple[int, ...] = ()
         self._last_dropped = 0
         self._wiring.open_gate()
@@ -51,17 +48,8 @@ class BpfProbes:
     def probes(self) -> int:
         return self._wiring.probes
 
-    def read(self, timeout: float) -> list[Hit]:
-        deadline = time.monotonic() + timeout
-        while True:
-            with self._lock:
-                if self._closed.is_set():
-                    return []
-                hits = self._wiring.drain(_HITS_A_READ)
-            left = deadline - time.monotonic()
-            if hits or left <= 0:
-                return hits
-            self._closed.wait(min(left, _SLICE_SECONDS))
+    def _take(self) -> list[Hit]:
+        return self._wiring.drain(_HITS_A_READ)
 
     def hits(self) -> int:
         return sum(self.hits_by_site())
@@ -89,14 +77,6 @@ class BpfProbes:
                 self._closed.set()
                 self._wiring.close()
         self._claim.release()
-
-    def __enter__(self) -> BpfProbes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Wiring:

@@ -148,6 +148,8 @@ class _Keeper:
             try:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], list(files))
                 data, received, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, _MOST_FILES)
+                for file in received:
+                    os.set_inheritable(file, False)  # or a program we start would keep the probes in
                 answer = json.loads(data)
             except (OSError, ValueError):
                 raise EngineUnavailable(

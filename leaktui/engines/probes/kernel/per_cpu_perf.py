@@ -6,12 +6,11 @@ are slowed down too, and hits are counted as they are read.
 
 from __future__ import annotations
 
-import threading
 import time
-from types import TracebackType
 
 from leaktui.engines.memory.reader import ProcessMemory
 from leaktui.engines.probes.kernel.cpu_events import MOST_FRAMES, CpuEvents, Sample
+from leaktui.engines.probes.kernel.hit_reader import HitReader
 from leaktui.engines.probes.kernel.keeper import new_kept
 from leaktui.engines.probes.kernel.late_reading import read_texts, read_words
 from leaktui.engines.probes.kernel.site_proof import Claim
@@ -20,10 +19,8 @@ from leaktui.errors import TargetError
 
 _PUSH_BP = 0x55
 
-_SLICE_SECONDS = 0.005  # soon, for what is to be read changes
 
-
-class PerCpuProbes:
+class PerCpuProbes(HitReader):
     """An `Armed`. From its construction on the probes are in.
 
     *chain_has_caller*: whether this kernel's chains have the caller of a function that was just entered
@@ -31,16 +28,16 @@ class PerCpuProbes:
     """
 
     exact = False
+    slice_seconds = 0.005  # soon, for what is to be read changes
 
     def __init__(self, claim: Claim, *, ring_bytes: int, chain_has_caller: bool) -> None:
         """Raises KernelRefused, EngineUnavailable, TargetGone; then nothing is left behind."""
+        super().__init__()
         self._claim = claim
         self._chain_has_caller = chain_has_caller
         self._site_at = {site.address: index for index, site in enumerate(claim.sites)}
         self._hits = [0] * len(claim.sites)
         self._pending: list[Sample] = []
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
         self._memory = ProcessMemory(claim.pid)
         self._events: CpuEvents | None = None
         try:
@@ -60,18 +57,6 @@ class PerCpuProbes:
     @property
     def probes(self) -> int:
         return len(self._claim.sites) if self._events is not None else 0
-
-    def read(self, timeout: float) -> list[Hit]:
-        deadline = time.monotonic() + timeout
-        while True:
-            with self._lock:
-                if self._closed.is_set():
-                    return []
-                hits = self._take()
-            left = deadline - time.monotonic()
-            if hits or left <= 0:
-                return hits
-            self._closed.wait(min(left, _SLICE_SECONDS))
 
     def hits(self) -> int:
         return sum(self._hits)
@@ -97,14 +82,6 @@ class PerCpuProbes:
                 self._pending.clear()
                 self._memory.close()
         self._claim.release()
-
-    def __enter__(self) -> PerCpuProbes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take(self) -> list[Hit]:
         """The hits up to now, in order: what a CPU wrote while another was looked at waits for the next time."""

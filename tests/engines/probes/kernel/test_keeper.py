@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from leaktui.engines.memory.reader import ProcessMemory
-from leaktui.engines.probes.kernel import keeper
+from leaktui.engines.probes.kernel import armed, keeper
 from leaktui.engines.probes.kernel.armed import arm
 from leaktui.engines.probes.recipe import Recipe, Register, Site, Word
 from leaktui.errors import EngineUnavailable
@@ -121,3 +121,25 @@ def test_what_the_kernel_refuses_is_passed_on(tmp_path: Path) -> None:
     finally:
         kept.drop()
     assert ours() == []
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_no_program_that_we_start_inherits_a_probe(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    monkeypatch.setattr(armed, "check", lambda: linked)
+    before = inheritable()
+    with arm(calls.pid, [calls.entry(NUMBER)]):
+        assert inheritable() == before
+
+
+def inheritable() -> set[int]:
+    files = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    return {file for file in files if is_inheritable(file)}
+
+
+def is_inheritable(file: int) -> bool:
+    try:
+        return os.get_inheritable(file)
+    except OSError:
+        return False  # that of the listing itself

@@ -37,6 +37,7 @@ _HANDOFF_REST_SECONDS = 1.0
 _HANDOFF_LONGEST_REST_SECONDS = 120.0
 _MOST_SEARCHES = 3
 _MOST_HELD = 6
+_MOST_BODIES_ASKED = 8
 _SEARCH_REST_SECONDS = 10.0
 
 
@@ -94,6 +95,7 @@ class Investigation:
         self._searches = 0
         self._searched = 0.0
         self._asked_holders_of: set[int] = set()
+        self._asked_bodies: set[int] = set()
         self._failure = ""
         self._probes = probes
         self._armed_once: set[LedgerKind] = set()
@@ -244,7 +246,7 @@ class Investigation:
             elapsed_seconds=self.elapsed_seconds,
             deadline_seconds=self.deadline_seconds,
             tracing=self.tracing,
-            searching=self.session.is_under_way(Want.LEAKED) or self.session.is_under_way(Want.HANDOFFS),
+            searching=self._is_searching(),
             offers_trace=self.session.offers(Want.TRACE),
             probing=self.session.probing,
         )
@@ -336,8 +338,28 @@ class Investigation:
 
         self._order_holders()
 
+    def _is_searching(self) -> bool:
+        """Whether a look at memory is under way, or about to be, that may make a suspect surer."""
+        if any(self.session.is_under_way(want) for want in (Want.LEAKED, Want.HANDOFFS)):
+            return True
+        asking = self.session.is_under_way(Want.HOLDERS)
+        return asking or bool(self._next_bodies_to_ask())
+
+    def _next_bodies_to_ask(self) -> list[int]:
+        """Bodies whose holders are worth looking for, and were not asked about yet."""
+        if not self._automatic or not self.session.offers(Want.HOLDERS):
+            return []
+        if len(self._asked_bodies) >= _MOST_BODIES_ASKED:
+            return []
+        return [item for item in self._assessment.ask_holders_of if item not in self._asked_bodies]
+
     def _order_holders(self) -> None:
-        """Ask who holds what grows, where no profile says who allocates it: a few objects, one after the other."""
+        """Ask who holds what was left open, or what grows where no profile says who allocates it, one by one."""
+        bodies = self._next_bodies_to_ask()
+        if bodies and not self.session.is_under_way(Want.HOLDERS):
+            self._asked_bodies.add(bodies[0])
+            self.session.order({Want.HOLDERS}, subject=bodies[0])
+            return
         unlocated = any(
             item.kind is LeakKind.HEAP and item.location is None for item in self._assessment.suspects
         )

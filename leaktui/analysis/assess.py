@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaktui.analysis.body_books import bodies_to_ask
 from leaktui.analysis.body_rows import list_body_rows
 from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
 from leaktui.analysis.census_growth import census_observations, find_census_suspects, locate_by_books
@@ -98,6 +99,7 @@ def assess(
         ledger=_ledger_rows(latest, program, bodies),
         notes=tuple(notes),
         missing=tuple(missing),
+        ask_holders_of=bodies_to_ask(bodies.accounts, latest),
         settled=_settled(suspects, verdict, watch, traces),
     )
 

@@ -18,12 +18,27 @@ from leaktui.model.trace import BodyHandoff
 from leaktui.text import format_count, short_function
 
 _OTHERS_NAMED = 2
+_LEAST_LEFT = 3
+_OWNERS_ASKED = 2
+_ASKED = 3
 
 
 def body_accounts(snapshot: Snapshot, program: Program) -> tuple[Account, ...]:
     """The accounts of all who open bodies; empty where no books were kept."""
     ledger = snapshot.ledger(LedgerKind.BODIES)
     return balance(ledger, snapshot, program) if ledger is not None else ()
+
+
+def bodies_to_ask(accounts: Sequence[Account], snapshot: Snapshot) -> tuple[int, ...]:
+    """Addresses of bodies whose holders would settle who is guilty: a few of the oldest of each who leaves some."""
+    known = {search.subject for search in snapshot.holders if search.done}
+    guilty = [account for account in accounts if len(account.left) >= _LEAST_LEFT]
+    return tuple(
+        item.key
+        for account in guilty[:_OWNERS_ASKED]
+        for item in sorted(account.left, key=lambda item: item.time)[:_ASKED]
+        if item.key not in known
+    )
 
 
 def tallies_of(accounts: Sequence[Account], ledger: Ledger) -> tuple[OwnerTally, ...]:
@@ -81,6 +96,13 @@ def pairing_evidence(account: Account, others: Sequence[Account], ledger: Ledger
             Evidence(
                 "probes",
                 f"{format_count(account.collected)} of them were collected unclosed: their memory went to others",
+            )
+        )
+    if account.lost:
+        evidence.append(
+            Evidence(
+                "memory",
+                f"{account.lost} of {_ASKED} looked for are out of reach: nothing that lives leads to them",
             )
         )
     if closed and account.closing_seconds:

@@ -36,8 +36,9 @@ from leaktui.text import format_duration, short_function
 _CERTAIN = 8
 """So many bodies, and more all the time, are a leak whoever leaves them."""
 
-_PROVING_SECONDS = 5.0
-"""Bodies that nobody is at for so long, while books were kept, prove it."""
+_EXPLAINING_SECONDS = 5.0
+_LEAST_LOST = 2
+"""So many of those looked for must be out of everybody's reach."""
 
 _OLD_MINUTES = 2
 _FORGOTTEN = 5
@@ -108,13 +109,25 @@ def find_body_suspects(
         if findings:
             break
     tallies = next((look.tallies for look in looks if look.tallies), ())
-    if not findings and (
-        trend.rising
-        or trend.orphaned >= LEAST_GAIN
-        or (trend.unattended >= LEAST_GAIN and trend.oldest_wait_minutes >= _OLD_MINUTES)
+    if (
+        not findings
+        and not (ledger is not None and _is_explained(ledger, accounts, trend))
+        and (
+            trend.rising
+            or trend.orphaned >= LEAST_GAIN
+            or (trend.unattended >= LEAST_GAIN and trend.oldest_wait_minutes >= _OLD_MINUTES)
+        )
     ):
         findings.append(_unlocated(trend, bool(traces), program, unattended_bodies(snapshots)))
     return BodySuspects(tuple(findings), by_source, tallies, trend, accounts)
+
+
+def _is_explained(ledger: Ledger, accounts: Sequence[Account], trend: BodyTrend) -> bool:
+    """Whether books that see every body show nobody who leaves any, however many are open at the moment."""
+    if trend.orphaned >= LEAST_GAIN or trend.oldest_wait_minutes >= _OLD_MINUTES:
+        return False
+    whole = ledger.exact and not ledger.dropped and ledger.seconds >= _EXPLAINING_SECONDS
+    return whole and ledger.opened >= LEAST_GAIN and not any(account.left_open for account in accounts)
 
 
 def _findings_of(
@@ -298,9 +311,9 @@ def _is_acquitted(tally: OwnerTally, held: Sequence[OpenBody], look: _Look, look
 
 
 def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None) -> Confidence:
-    """Proven where the owner is sure, and either its openings were paired with no Close or nobody can close them.
+    """Proven where the owner is sure, and nobody can close what it left: by the collector or by who could reach it.
 
-    Pairing proves only with a witness of who is still at it, and while no more hits were lost than it rests on.
+    That something is still open proves little by itself: it may be in somebody's hands yet.
     """
     if not strong:
         return Confidence.POSSIBLE
@@ -309,8 +322,8 @@ def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None
     if account is None or look.ledger is None:
         return Confidence.LIKELY
     paired = account.witnessed and look.ledger.exact and 4 * look.ledger.dropped <= account.left_open
-    old = sum(look.ledger.time - item.time >= _PROVING_SECONDS for item in account.left) + account.collected
-    return Confidence.PROVEN if paired and old >= LEAST_GAIN else Confidence.LIKELY
+    beyond_reach = account.collected >= LEAST_GAIN or account.lost >= _LEAST_LOST
+    return Confidence.PROVEN if paired and beyond_reach else Confidence.LIKELY
 
 
 def _callers(tally: OwnerTally) -> str:

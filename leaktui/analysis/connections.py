@@ -23,6 +23,7 @@ from leaktui.text import format_duration, format_rate, short_function
 
 _LEAST_GAIN = 8
 _LEAST_DIALLED = 8
+_MOST_POOLED = 100
 _DIALLING = re.compile(r"^net/http\.\(\*Transport\)\.(?:dialConnFor|startDialConnFor|queueForDial)")
 
 
@@ -74,7 +75,8 @@ def find_connection_suspects(
             stack=top.stack if top else (),
             count=round(points[-1][1]),
             growth_per_minute=slope.per_minute,
-            surely_grows=True,
+            # A Transport keeps at most 100 by default: fewer may just be its pool, filling.
+            surely_grows=top is not None or points[-1][1] > _MOST_POOLED,
             evidence=tuple(evidence),
             advice="Make one http.Client (and its Transport) and use it for every request; a Transport of its own"
             " keeps its connections until CloseIdleConnections or IdleConnTimeout.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from leaktui.analysis import http_frames
 from leaktui.model.finding import Evidence
 from leaktui.model.frame import Frame
 from leaktui.model.holder import Holder, HolderKind, HolderSearch
@@ -11,6 +13,11 @@ from leaktui.text import printable, short_function
 
 _STEPS_TOLD = 4
 _NAME_LENGTH = 120
+
+_PLUMBING = re.compile(
+    r"\bhttp2?\.(?:persistConn|Transport\b|http2|[cC]lientConn|[cC]lientStream|transportResponseBody)"
+)
+_LOOPS = (http_frames.READ_LOOP, http_frames.WRITE_LOOP)
 
 
 def holder_evidence(searches: Iterable[HolderSearch]) -> list[Evidence]:
@@ -28,6 +35,23 @@ def holder_evidence(searches: Iterable[HolderSearch]) -> list[Evidence]:
         through = f", in {' → '.join(steps)}" if steps else ""
         found.append(Evidence("memory", f"{share}{name} are kept by {root}{through}"))
     return found
+
+
+def is_kept(search: HolderSearch) -> bool:
+    """Whether the program itself has a body in hand: a variable, frame or deferred call leads to it.
+
+    The client's own connections and streams hold what they wait for, and keep it for nobody.
+    """
+    if not search.path or search.path[-1].kind is HolderKind.RUNTIME:
+        return False
+    return not any(
+        _PLUMBING.search(holder.type_name)
+        or (
+            holder.frame is not None
+            and (http_frames.is_client_frame(holder.frame.function) or holder.frame.function in _LOOPS)
+        )
+        for holder in search.path
+    )
 
 
 def root_frames(searches: Iterable[HolderSearch]) -> tuple[Frame, ...]:

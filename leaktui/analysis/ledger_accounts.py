@@ -18,6 +18,7 @@ from leaktui.analysis.attribution import (
     owner_of_body,
     user_chain,
 )
+from leaktui.analysis.holder_paths import is_kept
 from leaktui.analysis.program import Program
 from leaktui.model.assessment import LedgerRow
 from leaktui.model.body import BodyState
@@ -33,6 +34,9 @@ _LEAST_GRACE_SECONDS = 1.0
 _PART_READ_GRACE_SECONDS = 10.0
 """What was read in part may be read on by somebody who takes his time."""
 
+_HELD_GRACE_SECONDS = 20.0
+"""What the program still has in hand it may close yet: retries, batches and pools are in no hurry."""
+
 _SLOW = 0.95
 
 _LATE_SHARE = 0.3
@@ -41,7 +45,10 @@ _LATE_SHARE = 0.3
 
 @dataclass(slots=True)
 class Account:
-    """One owner's part of the books; see LedgerRow. `young` and `being_read` are parts of what is open."""
+    """One owner's part of the books; see LedgerRow. `young` and `in_use` are parts of what is open.
+
+    `left` are those left open one by one, of which `lost` are known to be out of everybody's reach.
+    """
 
     kind: LedgerKind
     attribution: Attribution | None
@@ -58,6 +65,7 @@ class Account:
     callers_ended: int = 0
     bytes: int = 0
     surviving_bytes: int = 0
+    lost: int = 0
     witnessed: bool = True
     closing_seconds: list[float] = field(default_factory=list)
     oldest: float | None = None
@@ -164,6 +172,7 @@ def _enter(
         else:
             account.left_open += 1
             account.left.append(item)
+            account.lost += witness.is_lost(item)
             account.callers_ended += witness.has_caller_ended(item)
     # Beyond those listed one by one: as old or older than the ones left open.
     account.left_open += max(0, place.open - len(items)) if account.left_open else 0
@@ -188,6 +197,9 @@ class _Witness:
             snapshot.bodies is not None or ledger.kind is not LedgerKind.BODIES
         )
         self._habit = _habit_of(ledger)
+        self._lost = {search.subject for search in snapshot.holders if search.unreachable}
+        kept = {search.subject for search in snapshot.holders if is_kept(search)}
+        self._held_places = {item.place for item in ledger.open if item.key in kept}
         self._last: dict[tuple[int, int], float] = {}
         for item in ledger.open:
             self._last[item.goid, item.place] = item.time
@@ -198,10 +210,16 @@ class _Witness:
         if place.closing_seconds:
             ordered = sorted(place.closing_seconds)
             grace = max(grace, 2 * ordered[min(len(ordered) - 1, int(len(ordered) * _SLOW))])
+        if item.place in self._held_places:
+            grace = max(grace, _HELD_GRACE_SECONDS)
         body = self._bodies.get(item.key)
         if body is not None and body.state is BodyState.PART_READ and body.orphaned is not True:
             grace = max(grace, _PART_READ_GRACE_SECONDS)
         return self._now - item.time > grace
+
+    def is_lost(self, item: Opened) -> bool:
+        """Whether nothing that lives leads to *item* any more."""
+        return item.key in self._lost
 
     def is_untold(self, item: Opened) -> bool:
         """Whether *item* was opened after the last look at its opener, so that more cannot be said yet."""

@@ -19,6 +19,8 @@ from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
 from leaktui.model.process import FdKind
 from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable, short_function
 
+_LEAST_BOOKED_SECONDS = 4.0
+
 # Goroutines that are alive must pile up for this long before they are more than load.
 _ALIVE_SECONDS = 24.0
 
@@ -77,6 +79,8 @@ def _may_be_load(group: RisingGroup) -> bool:
     """Whether more of these goroutines may just mean more work: peers that stay, loops that are alive."""
     if not blocks(group.wait_reason):
         return True
+    if group.wait_reason == "sleep" and group.seconds < _ALIVE_SECONDS:
+        return True  # it ends by itself
     if serves_a_connection(group.stack) and (group.wakes or group.wait_reason == "select"):
         return True
     return group.wakes and group.seconds < _ALIVE_SECONDS
@@ -228,11 +232,11 @@ def _opened_and_closed(owner: OpenerTally) -> str:
 
 
 def _opener_confidence(owner: OpenerTally, *, explains: bool, alone: bool) -> Confidence:
-    """Pairing proves it of an owner that accounts for the growth by itself; calls in a trace only suggest it."""
-    if not (explains and alone):
+    """Sure only of an owner that accounts for the growth by itself, over a while."""
+    if not (explains and alone) or owner.seconds < _LEAST_BOOKED_SECONDS:
         return Confidence.POSSIBLE
-    paired = owner.source == "probes" and owner.exact and owner.left_open >= 3
-    return Confidence.PROVEN if paired else Confidence.LIKELY
+    # What the collector closed nobody had in hand any more; what is open may be closed yet.
+    return Confidence.PROVEN if owner.exact and owner.collected >= 3 else Confidence.LIKELY
 
 
 def _opened_by_someone(fds: RisingFds, program: Program, traced: bool) -> Finding:

@@ -99,7 +99,7 @@ class Assessment:
     """The analysis of a session at one moment; everything the panes list, already in order.
 
     `settled` says that more watching would not change the verdict. `missing` says, in a sentence each,
-    what could not be seen.
+    what could not be seen. `ask_holders_of` are addresses of bodies: who holds them would make a suspect surer.
     """
 
     time: float
@@ -114,6 +114,7 @@ class Assessment:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     settled: bool = False
+    ask_holders_of: tuple[int, ...] = ()
 
 
 EMPTY = Assessment(time=0.0, verdict=Verdict.UNDECIDED)

@@ -63,6 +63,10 @@ class Watcher(Protocol):
         """Enter *hit* into the books."""
         ...
 
+    def doubt(self) -> None:
+        """Hits were lost: what is open by the books may be closed."""
+        ...
+
     def ledger(self, began: float, now: float) -> Ledger:
         """The books as they stand."""
         ...
@@ -181,7 +185,7 @@ class ProbesEngine:
         ended = ""
         with arm(pid, sites, ring_bytes=_RING_BYTES, bpf=self._bpf) as armed:
             began = time.monotonic()
-            booked = began
+            booked, dropped = began, 0
             unseen = watcher.unseen() if armed.exact else (*watcher.unseen(), _INEXACT)
 
             def books(now: float, *, still_armed: bool = True) -> LedgerSeen:
@@ -206,6 +210,11 @@ class ProbesEngine:
             while not self._ends(cancel) and time.monotonic() - began < seconds:
                 for hit in armed.read(_DRAIN_SECONDS):
                     watcher.handle(hit)
+                if armed.dropped() != dropped:
+                    # All that was recorded before the loss first.
+                    _drain(armed, watcher)
+                    dropped = armed.dropped()
+                    watcher.doubt()
                 now = time.monotonic()
                 ended = guard.look(armed, now)
                 if ended:
@@ -215,9 +224,7 @@ class ProbesEngine:
                     yield books(now)
             armed.disable()
             # What happened before it was off still counts.
-            while hits := armed.read(0.0):
-                for hit in hits:
-                    watcher.handle(hit)
+            _drain(armed, watcher)
             last = books(time.monotonic(), still_armed=False)
         yield last
 
@@ -293,6 +300,13 @@ def _watchers() -> Mapping[LedgerKind, WatcherFactory]:
         LedgerKind.FDS: FdWatcher,
         LedgerKind.ALLOCATIONS: AllocationWatcher,
     }
+
+
+def _drain(armed: Armed, watcher: Watcher) -> None:
+    """Enter all that is recorded."""
+    while hits := armed.read(0.0):
+        for hit in hits:
+            watcher.handle(hit)
 
 
 def _try_kernel() -> str:

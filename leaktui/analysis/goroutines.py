@@ -72,7 +72,8 @@ class RisingGroup:
 
     `wakes` says that its goroutines were seen to wake and block again at the same place: tickers, loops,
     streams being served. `source` saw the group and `dumped_by` its goroutines one by one; `also_counted`
-    is what others count, `unreachable` how many of them nothing can wake, both by source.
+    is what others count, `unreachable` how many of them nothing can wake, both by source; there were `count_then`
+    of them at the newest look for those.
     """
 
     stack: Stack
@@ -90,6 +91,7 @@ class RisingGroup:
     dumped_by: str = "pprof"
     also_counted: tuple[tuple[str, int], ...] = ()
     unreachable: tuple[tuple[str, int], ...] = ()
+    count_then: int = 0
     wakes: bool = False
     oldest_wait_minutes: int | None = None
 
@@ -261,12 +263,19 @@ def rising_groups(
                 dumped_by=latest.goroutines_from,
                 also_counted=also.get(key, ()),
                 unreachable=leaked.get(key, ()),
+                count_then=_count_at(points, max((look.time for look in latest.leaked), default=0.0)),
                 wakes=_wakes(traces, key),
                 oldest_wait_minutes=detail.oldest_wait_minutes if detail else None,
             )
         )
     found.sort(key=lambda item: -item.per_minute)
     return found
+
+
+def _count_at(points: Points, time: float) -> int:
+    """How many there were at *time*: as many as were counted last before, or first of all."""
+    before = [value for when, value in points if when <= time]
+    return round(before[-1] if before else points[0][1])
 
 
 def _survivors(dumps: Sequence[tuple[float, Sequence[Goroutine]]], key: StackKey) -> tuple[int, int] | None:

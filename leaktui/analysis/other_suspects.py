@@ -12,7 +12,7 @@ from dataclasses import replace
 from leaktui.analysis import http_frames
 from leaktui.analysis.fd_openers import OpenerTally
 from leaktui.analysis.fds import RisingFds
-from leaktui.analysis.goroutines import RisingGroup, blocks, serves_a_connection
+from leaktui.analysis.goroutines import LEAST_GAIN, RisingGroup, blocks, serves_a_connection
 from leaktui.analysis.heap import RisingSite
 from leaktui.analysis.program import Program
 from leaktui.model.finding import Confidence, Evidence, Finding, LeakKind
@@ -122,7 +122,8 @@ def _goroutine_finding(group: RisingGroup) -> Finding:
         )
     if group.wakes:
         evidence.append(Evidence("trace", "they wake now and then and block here again"))
-    if group.proven_leaked >= 0.5 * group.count:
+    # Those that came since the search looked were not looked at.
+    if group.proven_leaked >= max(LEAST_GAIN, 0.5 * min(group.count, group.count_then or group.count)):
         confidence = Confidence.PROVEN
     elif stay and (group.survivors is not None or flow is not None) and not _may_be_load(group):
         confidence = Confidence.LIKELY

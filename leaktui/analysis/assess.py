@@ -19,7 +19,7 @@ from leaktui.analysis.fd_openers import tally_booked, tally_openers
 from leaktui.analysis.fds import list_fds, rising_fds
 from leaktui.analysis.goroutines import list_groups, rising_groups
 from leaktui.analysis.growth import rises
-from leaktui.analysis.heap import heap_observations, list_sites, rising_sites
+from leaktui.analysis.heap import heap_observations, list_sites, own_live_bytes, rising_sites
 from leaktui.analysis.ledger_accounts import balance
 from leaktui.analysis.other_suspects import (
     belongs_to_client,
@@ -239,6 +239,10 @@ def _growing_heap(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) ->
     halfway = totals[len(totals) // 2]
     if totals[-1] < max(totals) or totals[-1] - halfway < max(_LEAST_GAIN_BYTES, 0.1 * halfway):
         return None
+    if isinstance(observed[0][1], HeapProfile):
+        totals = [own_live_bytes(part) for _, part in observed if isinstance(part, HeapProfile)]
+        if totals[-1] - totals[len(totals) // 2] < max(_LEAST_GAIN_BYTES, 0.1 * halfway):
+            return None
     return (
         f"the live heap grew from {format_bytes(totals[0])} to {format_bytes(totals[-1])} over {len(totals)} GCs,"
         " too few to say whether it goes on: watch longer with --seconds"

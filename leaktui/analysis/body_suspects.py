@@ -329,7 +329,7 @@ def _confidence(strong: bool, orphans: int, look: _Look, account: Account | None
 def _callers(tally: OwnerTally) -> str:
     if tally.callers_ended == tally.left_open:
         return "the goroutines that asked for them have ended"
-    if tally.callers_ended == 0:
+    if not tally.callers_ended and not tally.callers_untold:
         return "the goroutines that asked for them went on without them"
     return "the goroutines that asked for them have ended or went on"
 

@@ -26,6 +26,12 @@ _NET_SHARE = 0.5
 
 _NOISE = 4.0
 """How many standard deviations of the sampling noise a gain must exceed."""
+
+_NET_NOISE = 2.5
+"""The same of the gain of the whole: what was replaced was drawn twice."""
+
+_LOOKED_AT_BY = ("net/http/pprof.", "runtime/pprof.", "runtime/trace.")
+"""What allocates only because somebody looks: the buffers of profiles and traces."""
 _DEFAULT_RATE = 512 * 1024
 
 
@@ -126,7 +132,8 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
     series = series_by_key(samples)
     freed_before = _freed_bytes(observed[0][1].sites, owner_of)
     total_gain = max(1.0, sum(max(0.0, points[-1][1] - points[0][1]) for points in series.values()))
-    net_gain = _live_bytes(observed[-1][1]) - _live_bytes(observed[0][1])
+    net_gain = own_live_bytes(observed[-1][1]) - own_live_bytes(observed[0][1])
+    losses = sum(max(0.0, points[0][1] - points[-1][1]) for points in series.values())
     found = []
     for owner, points in series.items():
         slope = rises(points, least_gain=_LEAST_SAMPLES * rate)
@@ -136,8 +143,12 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
         top = owners[sites[0].stack]
         gain = points[-1][1] - points[0][1]
         freed = sum(site.alloc_bytes - site.inuse_bytes for site in sites) - freed_before.get(owner, 0)
-        # What takes the place of something else leaves the whole as it was: a ring refilled at another line.
-        if gain < _NOISE * _sampling_noise(sites, freed, rate) or net_gain < _NET_SHARE * gain:
+        noise = _sampling_noise(sites, freed, rate)
+        if gain < _NOISE * noise:
+            continue
+        # What takes the place of something else leaves the whole as it was: a ring refilled, perhaps at another line.
+        replaced = _unit_bytes(sites, rate) * min(gain, losses)
+        if net_gain < max(_NET_SHARE * gain, _NET_NOISE * math.sqrt(2 * (noise**2 + replaced))):
             continue
         found.append(
             RisingSite(
@@ -157,8 +168,13 @@ def rising_sites(snapshots: Sequence[Snapshot], program: Program) -> list[Rising
     return found
 
 
-def _live_bytes(profile: HeapProfile) -> int:
-    return sum(site.inuse_bytes for site in profile.sites)
+def own_live_bytes(profile: HeapProfile) -> int:
+    """Live bytes but those of being looked at: what serving profiles and traces keeps is not the program's."""
+    return sum(site.inuse_bytes for site in profile.sites if not _is_of_looking(site.stack))
+
+
+def _is_of_looking(stack: Stack) -> bool:
+    return any(frame.function.startswith(_LOOKED_AT_BY) for frame in stack)
 
 
 def _freed_bytes(
@@ -181,13 +197,17 @@ def _sampling_noise(sites: Sequence[AllocSite], freed_bytes: int, rate: int) -> 
     first look is drawn anew: at most what is live, at most what was freed.
     """
     inuse = sum(site.inuse_bytes for site in sites)
-    objects = sum(site.inuse_objects for site in sites)
     turned_over = max(0, min(inuse, freed_bytes))
-    if not turned_over or not objects:
+    return math.sqrt(turned_over * _unit_bytes(sites, rate))
+
+
+def _unit_bytes(sites: Sequence[AllocSite], rate: int) -> float:
+    """Bytes that one sampled object of *sites* stands for, 0 where there is none."""
+    objects = sum(site.inuse_objects for site in sites)
+    if not objects:
         return 0.0
-    size = inuse / objects
-    unit = size / -math.expm1(-size / rate) if rate > 0 else size
-    return math.sqrt(turned_over * unit)
+    size = sum(site.inuse_bytes for site in sites) / objects
+    return size / -math.expm1(-size / rate) if size and rate > 0 else size
 
 
 def _line_of(frame: Frame) -> Frame:

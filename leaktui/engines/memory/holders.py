@@ -7,6 +7,7 @@ things about while it is read makes them vanish from sight.
 
 from __future__ import annotations
 
+import functools
 import struct
 import threading
 import time
@@ -283,19 +284,21 @@ class _Search:
     def _result(self, *, done: bool = False, unreachable: bool = False) -> HolderSearch:
         edges = [edge for level in self._levels for edge in level.edges]
         self._types.infer(map(self._link, edges), self._subject)
+        # Each is described once: what is read for it may move, and the path is to be told as its levels are.
+        described = functools.lru_cache(maxsize=None)(self._holder)
         shown = []
         for depth, level in enumerate(self._levels, 1):
             told = sorted(level.edges, key=_rank)
             if len(told) > SHOWN:
                 told = [edge for edge, _ in zip(_iter_turns(told), range(SHOWN), strict=False)]
-            holders = tuple(map(self._holder, told))
+            holders = tuple(map(described, told))
             shown.append(HolderLevel(depth, holders, level.omitted + len(level.edges) - len(holders)))
         return HolderSearch(
             subject=self._subject.start,
             size=self._subject.size,
             type_name=self._types.name_of(self._subject),
             levels=tuple(shown),
-            path=tuple(map(self._holder, self._path())),
+            path=tuple(map(described, self._path())),
             done=done,
             unreachable=unreachable,
             scanned_bytes=self._edges.scanned,

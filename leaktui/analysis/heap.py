@@ -27,7 +27,7 @@ _NET_SHARE = 0.5
 _NOISE = 4.0
 """How many standard deviations of the sampling noise a gain must exceed."""
 
-_NET_NOISE = 2.5
+_NET_NOISE = 3.5
 """The same of the gain of the whole: what was replaced was drawn twice."""
 
 _LOOKED_AT_BY = ("net/http/pprof.", "runtime/pprof.", "runtime/trace.")

@@ -53,6 +53,45 @@ def test_what_takes_the_place_of_something_else_is_no_growth() -> None:
     assert rising(refilled, 14) == []
 
 
+def test_a_ring_refilled_at_another_line_is_chance_not_growth() -> None:
+    # 64 objects of 256 kB, made at one line and replaced at another, five a look; the luckiest draws come last.
+    first = frames("main.main:40")
+    chance = random.Random(11)
+    accused = 0
+    for _ in range(200):
+        draws = [sum(chance.random() < 0.39 for _ in range(64)) for _ in range(9)]
+
+        def refilled(second: int, draws: list[int] = draws) -> list[AllocSite]:
+            look = second // 3
+            new = min(64, 30 * look) / 64 * draws[min(look, 8)]
+            old = max(0, 64 - 30 * look) / 64 * draws[0]
+            unit = 666_000
+            allocated = 30 * look * 262_144
+            return [
+                AllocSite(CACHE, 30 * look, allocated, round(new), round(new * unit)),
+                AllocSite(first, 64, 64 * 262_144, round(old), round(old * unit)),
+            ]
+
+        accused += bool(rising(refilled, 27))
+    assert accused == 0
+
+
+def test_what_looking_at_the_program_allocates_is_not_its_growth() -> None:
+    # The ring is replaced, and meanwhile profiles are served: the whole grows, not by the program's own doing.
+    first = frames("main.newRing:40", "main.main:3")
+    serving = frames("compress/flate.NewWriter:9", "runtime/pprof.writeHeap:5", "net/http/pprof.Index:3")
+
+    def refilled(second: int) -> list[AllocSite]:
+        new, buffers = min(16, second) * MB, second * MB
+        return [
+            AllocSite(CACHE, 99, new, 64, new),
+            AllocSite(first, 64, 16 * MB, 64, 16 * MB - new),
+            AllocSite(serving, second, buffers, second, buffers),
+        ]
+
+    assert rising(refilled, 14) == []
+
+
 def test_a_leak_beside_much_turnover_is_still_seen() -> None:
     def leak(second: int) -> list[AllocSite]:
         live = 16 * MB + second * MB

@@ -54,7 +54,7 @@ def test_what_takes_the_place_of_something_else_is_no_growth() -> None:
 
 
 def test_a_ring_refilled_at_another_line_is_chance_not_growth() -> None:
-    # 64 objects of 256 kB, made at one line and replaced at another; the unluckiest order: the fewest are sampled first.
+    # 64 objects of 256 kB, made at one line and replaced at another; unluckiest first: the fewest are sampled.
     first = frames("main.main:40")
     chance = random.Random(11)
     accused = 0

@@ -24,7 +24,7 @@ from tests.go_expected import Expected, expected, healthy_programs, leaking_prog
 from tests.go_target import Peer, run_target, start_peer
 from tests.go_toolchain import Toolchain, build_programs, find_toolchains
 
-AT_ONCE = 5
+AT_ONCE = 6
 """Targets watched at the same time: they mostly wait, and the machine may have two cores."""
 
 EXIT_STATUS = {"clean": 0, "leak": 1, "undecided": 3}

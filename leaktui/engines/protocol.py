@@ -18,12 +18,14 @@ from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.heap_census import HeapCensus
 from leaktui.model.holder import HolderSearch
+from leaktui.model.inspection import Evaluation, Inspection
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
+from leaktui.model.tracepoint import TracepointPlan, TracepointRun
 from leaktui.model.wait import GoroutineDetail
 
 DUMP_GATE = 10_000
@@ -53,6 +55,9 @@ class Want(Enum):
     BODY_LEDGER = "body-ledger"
     FD_LEDGER = "fd-ledger"
     ALLOCATION_LEDGER = "allocation-ledger"
+    INSPECTION = "inspection"
+    EVALUATION = "evaluation"
+    TRACEPOINTS = "tracepoints"
 
 
 LEDGERS = {
@@ -64,8 +69,11 @@ LEDGERS = {
 cancelled."""
 
 
-STOPPING = frozenset({Want.GOROUTINES, Want.LEAKED, Want.HEAP_AFTER_GC})
+STOPPING = frozenset({Want.GOROUTINES, Want.LEAKED, Want.HEAP_AFTER_GC, Want.INSPECTION, Want.EVALUATION})
 """What stops the target for a moment, unless the engine that gives it has no impact at all."""
+
+DEBUGGING = frozenset({Want.INSPECTION, Want.EVALUATION, Want.TRACEPOINTS})
+"""What takes a debugger: only ever done on an order, and refused without its consent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,27 @@ class LedgerSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class InspectionSeen:
+    """The goroutine that is `Request.subject`, with the values in its frames."""
+
+    inspection: Inspection
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSeen:
+    """What `Request.expression` gave."""
+
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointsSeen:
+    """What `Request.plan` recorded so far; the last one of an order has everything out of the target."""
+
+    run: TracepointRun
+
+
+@dataclass(frozen=True, slots=True)
 class SearchProgress:
     """How far a long look at memory is: 0..1, None where its end is not known."""
 
@@ -194,6 +223,9 @@ Fact = (
     | HoldersSeen
     | DetailSeen
     | LedgerSeen
+    | InspectionSeen
+    | EvaluationSeen
+    | TracepointsSeen
     | SearchProgress
     | Refused
 )
@@ -202,12 +234,21 @@ Fact = (
 @dataclass(frozen=True, slots=True)
 class Request:
     """One capture order. `trace_seconds` is the length of an execution trace, of a watch for hand-offs or of a ledger;
-    `subject` is the address whose holders, or the goid whose details are wanted."""
+    `subject` is the address whose holders, or the goid whose details or frames are wanted.
+
+    `expression` is evaluated in frame `frame_index` of goroutine `subject`; `depth` is how many frames are inspected.
+    `plan` is a burst of tracepoints, which `allow_breakpoints` consents to.
+    """
 
     wants: frozenset[Want]
     trace_seconds: float = 5.0
     allow_pauses: bool = False
     subject: int = 0
+    expression: str = ""
+    frame_index: int = 0
+    depth: int = 20
+    plan: TracepointPlan | None = None
+    allow_breakpoints: bool = False
 
 
 class Engine(Protocol):

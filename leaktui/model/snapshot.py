@@ -9,12 +9,14 @@ from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.handoff_watch import HandoffWatch
 from leaktui.model.heap_census import HeapCensus
 from leaktui.model.holder import HolderSearch
+from leaktui.model.inspection import Evaluation, Inspection
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.open_body import BodyCensus
 from leaktui.model.process import FdEntry, ProcessStat
 from leaktui.model.profile import HeapProfile
 from leaktui.model.target import Target
 from leaktui.model.trace import TraceSummary
+from leaktui.model.tracepoint import TracepointRun
 from leaktui.model.wait import GoroutineDetail
 
 
@@ -34,7 +36,8 @@ class Snapshot:
     `time` is seconds on a monotonic clock, comparable within a session; `*_time` say when that part
     was seen (the parts arrive at different rates), `*_from` names its source. `also` are the goroutines by
     stack as sources beside `groups_from` count them, `leaked` those that nothing can wake, by source.
-    `holders` and `details` answer what was asked last, newest last. `ledgers` are the newest of each kind.
+    `holders`, `details`, `inspections` and `evaluations` answer what was asked last, newest last. `ledgers` are the
+    newest of each kind, `tracepoints` the newest burst.
     """
 
     time: float
@@ -66,6 +69,9 @@ class Snapshot:
     trace: TraceSummary | None = None
     trace_time: float = 0.0
     ledgers: tuple[Ledger, ...] = ()
+    inspections: tuple[Inspection, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    tracepoints: TracepointRun | None = None
 
     def ledger(self, kind: LedgerKind) -> Ledger | None:
         """The newest ledger of *kind*; None where none was ever kept."""

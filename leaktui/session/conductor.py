@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from leaktui.engines.protocol import (
+    DEBUGGING,
     LEDGERS,
     STOPPING,
     Engine,
@@ -29,6 +30,7 @@ from leaktui.errors import TargetGone
 from leaktui.model.capability import Capability, Impact, Source, SourceState
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.target import Target
+from leaktui.model.tracepoint import TracepointPlan
 from leaktui.session.events import ProgressMade, SessionEvent, SnapshotTaken, TargetExited
 from leaktui.session.folding import source_after, with_fact, with_second_look, with_source
 from leaktui.session.history import History
@@ -57,12 +59,13 @@ _LONG_LANES = (
     frozenset({Want.HANDOFFS}),
     frozenset({Want.LEAKED}),
     frozenset({Want.HOLDERS, Want.DETAIL}),
+    DEBUGGING,
     *(frozenset({want}) for want in LEDGERS.values()),
 )
 """What takes long, or is asked for by hand: each sort in a thread of its own."""
 
 _LONG = frozenset().union(*_LONG_LANES)
-_ON_DEMAND = frozenset(want.value for want in LEDGERS.values())
+_ON_DEMAND = frozenset(want.value for want in (*LEDGERS.values(), *DEBUGGING))
 
 
 class Session:
@@ -217,11 +220,16 @@ class Session:
         trace_seconds: float = 5.0,
         allow_pauses: bool | None = None,
         subject: int = 0,
+        expression: str = "",
+        frame_index: int = 0,
+        plan: TracepointPlan | None = None,
+        allow_breakpoints: bool = False,
     ) -> bool:
         """Ask now for *wants*, each of the engine whose it is; False when none offers any of them.
 
         *allow_pauses* is the consent to this one order; by default the session's own holds. With it, who is
-        leaked is asked of every source. *subject* is what holders (an address) or details (a goid) are of.
+        leaked is asked of every source. *subject* is what holders (an address) or details (a goid) are of; *expression*
+        and *frame_index* are for an evaluation, *plan* with *allow_breakpoints* is for tracepoints.
         """
         consent = self.allow_pauses if allow_pauses is None else allow_pauses
         orders: dict[Lane, set[Want]] = {}
@@ -236,7 +244,16 @@ class Session:
                         self._under_way[want] += 1
         for lane, wanted in orders.items():
             lane.order(
-                Request(frozenset(wanted), trace_seconds=trace_seconds, allow_pauses=consent, subject=subject)
+                Request(
+                    frozenset(wanted),
+                    trace_seconds=trace_seconds,
+                    allow_pauses=consent,
+                    subject=subject,
+                    expression=expression,
+                    frame_index=frame_index,
+                    plan=plan,
+                    allow_breakpoints=allow_breakpoints,
+                )
             )
         return bool(orders)
 
@@ -324,7 +341,7 @@ class Session:
                 snapshot = with_second_look(self._snapshot, fact, now, engine.name)
             else:
                 snapshot = with_fact(self._snapshot, fact, now, engine.name)
-            source = source_after(engine, fact, snapshot, before)
+            source = source_after(engine, fact, snapshot, before, self._snapshot)
             snapshot = with_source(snapshot, source)
             self._snapshot = snapshot
         self.history.add(snapshot)

@@ -11,6 +11,7 @@ from leaktui.engines.protocol import (
     BodiesSeen,
     DetailSeen,
     Engine,
+    EvaluationSeen,
     Fact,
     FdsSeen,
     GoroutinesSeen,
@@ -19,10 +20,12 @@ from leaktui.engines.protocol import (
     HeapCensusSeen,
     HeapSeen,
     HoldersSeen,
+    InspectionSeen,
     LeakedSeen,
     LedgerSeen,
     ProcessSeen,
     Refused,
+    TracepointsSeen,
     TraceSeen,
 )
 from leaktui.model.capability import Source, SourceState
@@ -61,6 +64,14 @@ def with_fact(snapshot: Snapshot, fact: Fact, now: float, source: str) -> Snapsh
     if isinstance(fact, LedgerSeen):
         others = tuple(item for item in snapshot.ledgers if item.kind is not fact.ledger.kind)
         return replace(snapshot, time=now, ledgers=(*others, fact.ledger))
+    if isinstance(fact, InspectionSeen):
+        older = [item for item in snapshot.inspections if item.goid != fact.inspection.goid]
+        return replace(snapshot, time=now, inspections=(*older[1 - _ANSWERS_KEPT :], fact.inspection))
+    if isinstance(fact, EvaluationSeen):
+        evaluations = (*snapshot.evaluations[1 - _ANSWERS_KEPT :], fact.evaluation)
+        return replace(snapshot, time=now, evaluations=evaluations)
+    if isinstance(fact, TracepointsSeen):
+        return replace(snapshot, time=now, tracepoints=fact.run)
     return _with_memory_fact(snapshot, fact, now)
 
 
@@ -93,11 +104,13 @@ def _looked(
     return (*(look for look in looks if look.source != source), GroupsLook(source, now, groups))
 
 
-def source_after(engine: Engine, fact: Fact, snapshot: Snapshot, before: Source) -> Source:
-    """The engine's line after it delivered *fact*."""
+def source_after(
+    engine: Engine, fact: Fact, snapshot: Snapshot, before: Source, older: Snapshot | None = None
+) -> Source:
+    """The engine's line after it delivered *fact*; *snapshot* has it folded in, *older* has not."""
     if isinstance(fact, Refused):
         return replace(before, state=SourceState.USED, detail=fact.reason, remedy=fact.remedy)
-    pause_ms = before.pause_ms + (fact.pause_ms if isinstance(fact, GoroutinesSeen) else 0.0)
+    pause_ms = before.pause_ms + _pause_of(fact, older)
     detail = before.detail
     if isinstance(fact, GroupsSeen):
         detail = f"{format_count(sum(group.count for group in fact.groups))} goroutines"
@@ -110,6 +123,25 @@ def source_after(engine: Engine, fact: Fact, snapshot: Snapshot, before: Source)
     elif before.state is not SourceState.USED:
         detail = ""
     return Source(engine.name, SourceState.USED, detail, pause_ms)
+
+
+def _pause_of(fact: Fact, older: Snapshot | None) -> float:
+    """Milliseconds that *fact* has cost the target beyond what *older* tells of."""
+    if isinstance(fact, GoroutinesSeen):
+        return fact.pause_ms
+    if isinstance(fact, InspectionSeen):
+        return fact.inspection.stop_ms
+    if isinstance(fact, EvaluationSeen):
+        return fact.evaluation.stop_ms
+    if isinstance(fact, TracepointsSeen):
+        known = older.tracepoints if older is not None else None
+        counted = (
+            known.stops_ms + known.attach_stop_ms
+            if known is not None and known.began == fact.run.began
+            else 0.0
+        )
+        return max(0.0, fact.run.stops_ms + fact.run.attach_stop_ms - counted)
+    return 0.0
 
 
 def _ledger_line(snapshot: Snapshot) -> str:

@@ -16,6 +16,7 @@ from leaktui.model.finding import Diagnosis
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
+from leaktui.model.tracepoint import TracepointPlan
 from leaktui.session.history import Metric, Point
 
 Listener = Callable[[Any], None]
@@ -52,6 +53,10 @@ class SessionLike(Protocol):
         trace_seconds: float = 5.0,
         allow_pauses: bool | None = None,
         subject: int = 0,
+        expression: str = "",
+        frame_index: int = 0,
+        plan: TracepointPlan | None = None,
+        allow_breakpoints: bool = False,
     ) -> bool: ...
 
     def offers(self, want: Want) -> bool: ...

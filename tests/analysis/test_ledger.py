@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.fd_openers import tally_booked
 from leaktui.analysis.ledger_accounts import Account, balance
@@ -258,6 +260,14 @@ def test_books_alone_name_the_line() -> None:
     assert assessment.verdict is Verdict.LEAK
     assert assessment.suspects[0].confidence is Confidence.LIKELY
     assert [row.left_open for row in assessment.ledger] == [96]
+
+
+def test_growth_is_of_all_that_are_opened_also_of_those_too_young_to_be_judged() -> None:
+    ledger = replace(books((LedgerPlace(LOAD, opened=96),), opened(96)), points=())
+    snapshot = seen(ledger, bodies=None, dumped=4.0)
+    assert accounts(ledger, snapshot)[0].young > 50
+    (culprit,) = assess([snapshot], UnknownProgram(), WATCH).suspects
+    assert culprit.growth_per_minute == pytest.approx(96 / 12 * 60)
 
 
 def test_two_left_are_not_yet_a_leak() -> None:

@@ -197,7 +197,7 @@ class _Witness:
             snapshot.bodies is not None or ledger.kind is not LedgerKind.BODIES
         )
         self._habit = _habit_of(ledger)
-        self._lost = {search.subject for search in snapshot.holders if search.unreachable}
+        self._lost = {search.subject for search in snapshot.holders if search.unreachable or search.forsaken}
         kept = {search.subject for search in snapshot.holders if is_kept(search)}
         self._held_places = {item.place for item in ledger.open if item.key in kept}
         self._last: dict[tuple[int, int], float] = {}
@@ -218,7 +218,7 @@ class _Witness:
         return self._now - item.time > grace
 
     def is_lost(self, item: Opened) -> bool:
-        """Whether nothing that lives leads to *item* any more."""
+        """Whether nothing of the program's that lives leads to *item* any more."""
         return item.key in self._lost
 
     def is_untold(self, item: Opened) -> bool:

@@ -170,7 +170,18 @@ def test_what_is_open_is_proved_by_who_could_still_close_it() -> None:
     assert confidence is Confidence.LIKELY
     _, texts, confidence, _ = diagnosis_of(ledger, holders=out_of_reach(0xC000, 0xC001))
     assert confidence is Confidence.PROVEN
-    assert "2 of 3 looked for are out of reach: nothing that lives leads to them" in texts
+    assert "2 of 3 looked for are out of reach: nothing of the program's leads to them" in texts
+
+
+def test_what_only_its_connection_holds_nobody_can_close() -> None:
+    ledger = books((LedgerPlace(LOAD, opened=96),), opened(96))
+    waits = tuple(
+        HolderSearch(key, 64, "http.bodyEOFSignal", path=(LOOP,), done=True, forsaken=forsaken)
+        for key, forsaken in ((0xC000, True), (0xC001, True), (0xC002, False))
+    )
+    _, texts, confidence, _ = diagnosis_of(ledger, holders=waits)
+    assert confidence is Confidence.PROVEN
+    assert "2 of 3 looked for are out of reach: nothing of the program's leads to them" in texts
 
 
 def test_collected_unclosed_is_proof() -> None:

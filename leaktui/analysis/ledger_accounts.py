@@ -184,7 +184,6 @@ class _Witness:
 
     def __init__(self, ledger: Ledger, snapshot: Snapshot) -> None:
         self._now = ledger.time
-        self._kind = ledger.kind
         self._places = ledger.places
         self._dump_time = snapshot.goroutines_time
         self._goroutines: dict[int, Goroutine] | None = None
@@ -223,14 +222,10 @@ class _Witness:
 
     def is_untold(self, item: Opened) -> bool:
         """Whether *item* was opened after the last look at its opener, so that more cannot be said yet."""
-        return (
-            self._kind is LedgerKind.BODIES and self._goroutines is not None and item.time > self._dump_time
-        )
+        return self._goroutines is not None and item.time > self._dump_time
 
     def is_in_use(self, item: Opened, place: LedgerPlace, owner: Attribution | None) -> bool:
         """Whether somebody reads *item*, or its opener is still where it got it, with nothing newer in hand."""
-        if self._kind is not LedgerKind.BODIES:
-            return False
         body = self._bodies.get(item.key)
         if body is not None and body.state is BodyState.BEING_READ:
             return True

@@ -316,6 +316,23 @@ def test_descriptors_are_their_openers() -> None:
     assert any(item.text == "40 of 40 opened here in 12 s were never closed" for item in finding.evidence)
 
 
+def test_descriptors_in_the_hands_of_their_openers_are_in_use() -> None:
+    """A goroutine for each connection, which closes it when it ends: more of them may just be more peers."""
+    open_ = tuple(Opened(20 + index, 0.5 + index / 10, 0, goid=100 + index) for index in range(40))
+    ledger = Ledger(LedgerKind.FDS, 0.0, 12.0, (LedgerPlace(OPEN_FILE, opened=40),), open_)
+    inside, outside = frames("time.Sleep:1", "main.spool:40", "main.main:9"), frames("main.main:12")
+    for stack, left in ((inside, 0), (outside, 40)):
+        dump = tuple(Goroutine(100 + index, "sleep", stack) for index in range(40))
+        (account,) = accounts(ledger, seen(ledger, dump=dump))
+        assert (account.left_open, account.in_use) == (left, 40 - left)
+        (tally,) = tally_booked(seen(ledger, dump=dump), UnknownProgram())
+        assert (tally.opened, tally.left_open) == (40, left)
+    (account,) = accounts(ledger, seen(ledger, dump=(), dumped=2.0))
+    assert (account.left_open, account.young) == (16, 24)
+    (tally,) = tally_booked(seen(ledger, dump=(), dumped=2.0), UnknownProgram())
+    assert (tally.opened, tally.left_open) == (16, 16)
+
+
 def test_what_the_collector_closes_was_left_open_for_certain() -> None:
     groups = (GoroutineGroup(3, (Frame("main.main", "/src/main.go", 3),)),)
     snapshots = history(12, lambda second: groups, fds=lambda second: files(4 * second), sources=SOURCES)

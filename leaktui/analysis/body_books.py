@@ -102,7 +102,7 @@ def pairing_evidence(account: Account, others: Sequence[Account], ledger: Ledger
         evidence.append(
             Evidence(
                 "memory",
-                f"{account.lost} of {_ASKED} looked for are out of reach: nothing that lives leads to them",
+                f"{account.lost} of {_ASKED} looked for are out of reach: nothing of the program's leads to them",
             )
         )
     if closed and account.closing_seconds:

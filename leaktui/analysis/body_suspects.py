@@ -272,7 +272,8 @@ def _finding(
         evidence.append(Evidence(look.source, f"{tally.busy} more are in use and not counted"))
     per_minute = trend.per_minute * share if trend.per_minute is not None else None
     if account is not None and not trend.rising:
-        per_minute = tally.left_open / max(tally.seconds, 1.0) * 60
+        # Those that are too young to be judged will meet the same fates as those before them.
+        per_minute = tally.opened * tally.left_open / known / max(tally.seconds, 1.0) * 60
     return Finding(
         kind=LeakKind.HTTP_BODY,
         confidence=_confidence(strong, orphans, look, account),

@@ -42,7 +42,8 @@ class OpenerTally:
     """Opens and closes of one owner line over the `seconds` that `source` watched.
 
     `collected` of those left open the garbage collector closed, whenever it came by. `exact` is True where each was
-    followed from its opening to its close.
+    followed from its opening to its close. What is too young to be judged is not counted; what its opener still has in
+    hand is as good as closed.
     """
 
     owner: Frame
@@ -70,8 +71,8 @@ def tally_booked(snapshot: Snapshot, program: Program) -> list[OpenerTally]:
             account.attribution.frame,
             account.stack,
             _booked_kind(ledger, account),
-            account.opened,
-            account.opened - account.left_open - account.young,
+            account.opened - account.young,
+            account.opened - account.young - account.left_open,
             ledger.seconds,
             "probes",
             account.collected,

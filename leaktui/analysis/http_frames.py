@@ -21,6 +21,8 @@ _H2_STREAM = re.compile(_H2 + r"[cC]lientStream\)\.doRequest$")
 _H2_AWAITING = re.compile(_H2 + r"[cC]lientConn\)\.[rR]oundTrip(?:\.func\d+)*$")
 _STREAM_BODY_READ = re.compile(_H2_VALUE + r"transportResponseBody\.Read$|" + _H2 + r"gzipReader\)\.Read$")
 
+_HTTP1_AWAITING = "net/http.(*persistConn).roundTrip"
+
 BODY_READ = "net/http.(*bodyEOFSignal).Read"
 
 # The client's own goroutines: their number follows connections and streams, never a caller's mistake alone.
@@ -113,6 +115,19 @@ def reads_http1_body(stack: Stack) -> bool:
 def reads_stream_body(stack: Stack) -> bool:
     """Whether the goroutine is inside a Read of an HTTP/2 response body."""
     return any(_STREAM_BODY_READ.search(frame.function) for frame in stack)
+
+
+def awaits_peer(stack: Stack) -> bool:
+    """Whether the goroutine is in the HTTP client, waiting for what the peer sends next: load, like IO wait.
+
+    An HTTP/1 response's head and everything of HTTP/2 reach it through the client's own goroutines, so that it
+    is parked in a select or a cond.
+    """
+    return (
+        any(frame.function == _HTTP1_AWAITING for frame in stack)
+        or awaits_stream_response(stack)
+        or reads_stream_body(stack)
+    )
 
 
 def outermost_client_frame(stack: Stack) -> int:

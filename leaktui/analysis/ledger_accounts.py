@@ -184,7 +184,6 @@ class _Witness:
 
     def __init__(self, ledger: Ledger, snapshot: Snapshot) -> None:
         self._now = ledger.time
-        self._kind = ledger.kind
         self._places = ledger.places
         self._dump_time = snapshot.goroutines_time
         self._goroutines: dict[int, Goroutine] | None = None
@@ -197,7 +196,7 @@ class _Witness:
             snapshot.bodies is not None or ledger.kind is not LedgerKind.BODIES
         )
         self._habit = _habit_of(ledger)
-        self._lost = {search.subject for search in snapshot.holders if search.unreachable}
+        self._lost = {search.subject for search in snapshot.holders if search.unreachable or search.forsaken}
         kept = {search.subject for search in snapshot.holders if is_kept(search)}
         self._held_places = {item.place for item in ledger.open if item.key in kept}
         self._last: dict[tuple[int, int], float] = {}
@@ -218,19 +217,15 @@ class _Witness:
         return self._now - item.time > grace
 
     def is_lost(self, item: Opened) -> bool:
-        """Whether nothing that lives leads to *item* any more."""
+        """Whether nothing of the program's that lives leads to *item* any more."""
         return item.key in self._lost
 
     def is_untold(self, item: Opened) -> bool:
         """Whether *item* was opened after the last look at its opener, so that more cannot be said yet."""
-        return (
-            self._kind is LedgerKind.BODIES and self._goroutines is not None and item.time > self._dump_time
-        )
+        return self._goroutines is not None and item.time > self._dump_time
 
     def is_in_use(self, item: Opened, place: LedgerPlace, owner: Attribution | None) -> bool:
         """Whether somebody reads *item*, or its opener is still where it got it, with nothing newer in hand."""
-        if self._kind is not LedgerKind.BODIES:
-            return False
         body = self._bodies.get(item.key)
         if body is not None and body.state is BodyState.BEING_READ:
             return True

@@ -77,7 +77,7 @@ def goroutine_suspects(groups: Iterable[RisingGroup], program: Program) -> list[
 
 def _may_be_load(group: RisingGroup) -> bool:
     """Whether more of these goroutines may just mean more work: peers that stay, loops that are alive."""
-    if not blocks(group.wait_reason):
+    if not blocks(group.wait_reason) or http_frames.awaits_peer(group.stack):
         return True
     if group.wait_reason == "sleep" and group.seconds < _ALIVE_SECONDS:
         return True  # it ends by itself

@@ -185,7 +185,7 @@ class ResponseFlow:
         memory = {}
         nil: frozenset[int] | None = None
         for exit_, state in zip(flow.facts.exits_in_order, flow.exits, strict=True):
-            if exit_.status is not Status.OPEN or not any(number in wanted for number, _ in exit_.results):
+            if exit_.status not in _RETURNED or not any(number in wanted for number, _ in exit_.results):
                 continue
             nil = exit_.nil_results if nil is None else nil & exit_.nil_results
             if registers:
@@ -250,6 +250,10 @@ class ResponseFlow:
         ):
             depth += 1
         return len(frames) - depth
+
+
+_RETURNED = (Status.OPEN, Status.UNSURE)
+"""How a response may stand that is returned: the caller's to close."""
 
 
 def _client_site(return_pc: int) -> Site:

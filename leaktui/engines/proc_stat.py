@@ -68,6 +68,11 @@ def _forbidden(pid: int) -> TargetForbidden:
     owner = ""
     with suppress(OSError):
         owner = f" (it runs as {user_name(Path(f'/proc/{pid}').stat().st_uid)})"
+    if os.geteuid() == 0:
+        return TargetForbidden(
+            f"process {pid} is closed even to root here{owner}, by a container or a security module",
+            remedy="run leaktui on the host, or give the container the right (docker run --cap-add=SYS_PTRACE)",
+        )
     return TargetForbidden(
         f"process {pid} is not yours to look at{owner}",
         remedy="run leaktui as that user, or as root with sudo",
@@ -142,7 +147,8 @@ def read_live_stat(pid: int, started_ticks: int | None = None) -> ProcStat:
         raise TargetGone(f"process {pid} has exited, and another one has its pid now")
     if stat.dead:
         raise TargetGone(
-            f"process {pid} ({stat.name}) has exited; only its parent has not collected it yet (zombie)"
+            f"process {pid} ({stat.name}) has exited; only its parent has not collected it yet (zombie)",
+            remedy="see `leaktui ps` for the Go processes here",
         )
     return stat
 

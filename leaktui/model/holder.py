@@ -60,7 +60,8 @@ class HolderSearch:
 
     `path` leads from the object to the first root found, nearest first; empty while there is none.
     `done` says that it ended by itself; `unreachable` that it ended without meeting a root, so nothing live
-    holds the object. `scanned_bytes` counts what was read, `seconds` what it took.
+    holds the object; `forsaken` that nothing does but the HTTP client's own goroutine that waits for it to be closed
+    (its frame is the `path` then). `scanned_bytes` counts what was read, `seconds` what it took.
     """
 
     subject: int
@@ -70,5 +71,6 @@ class HolderSearch:
     path: tuple[Holder, ...] = ()
     done: bool = False
     unreachable: bool = False
+    forsaken: bool = False
     scanned_bytes: int = 0
     seconds: float = 0.0

@@ -72,6 +72,8 @@ def holders_lines(look: HolderLook, title: str = "Who holds it") -> list[DocLine
         root = search.path[-1]
         if root.kind is HolderKind.FRAME and root.goid is not None:
             lines.append(_goroutine_line(root.goid))
+        if search.forsaken:
+            lines.append(_sentence("it only waits for it to be closed; nothing else holds it", "warning"))
     if search.levels:
         lines.append(_count_line(search.levels))
     for level in search.levels:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.program import HandOver, ResponseStep, UnknownProgram
 from leaktui.model.capability import Source, SourceState
@@ -150,6 +152,43 @@ def test_goroutines_that_stay_are_a_leak_with_their_creator() -> None:
     assert (culprit.kind, culprit.function) == (LeakKind.GOROUTINE, "main.ask.func1")
     assert culprit.created_by == creator
     assert culprit.confidence is Confidence.LIKELY
+
+
+STREAM_READ = (
+    "sync.(*Cond).Wait:71",
+    "net/http.(*http2pipe).Read:3734",
+    "net/http.http2transportResponseBody.Read:9533",
+    "bufio.(*Scanner).Scan:219",
+)
+STREAM_READ_127 = (
+    "sync.(*Cond).Wait:71",
+    "net/http/internal/http2.(*pipe).Read:48",
+    "net/http/internal/http2.transportResponseBody.Read:2400",
+    "bufio.(*Scanner).Scan:219",
+)
+
+
+@pytest.mark.parametrize(
+    ("stack", "reason"),
+    [
+        (frames(*STREAM_READ, "main.follow:21"), "sync.Cond.Wait"),
+        (frames(*STREAM_READ_127, "main.follow:21"), "sync.Cond.Wait"),
+        (client_call("main.follow:15"), "select"),
+    ],
+)
+def test_goroutines_that_wait_for_what_a_peer_sends_may_be_load(stack: Stack, reason: str) -> None:
+    """Followers of event streams and long polls, as many as there are things to follow."""
+
+    def followers(second: int) -> tuple[GoroutineGroup, ...]:
+        return (GoroutineGroup(5 + 4 * second, stack, wait_reason=reason), *IDLE)
+
+    def dump(count: int) -> tuple[Goroutine, ...]:
+        return tuple(Goroutine(index, reason, stack) for index in range(count))
+
+    snapshots = history(14, followers, dumps={1: dump(9), 12: dump(53)}, traces={8: QUIET})
+    result = assess(snapshots, UnknownProgram(), DONE)
+    assert [item.confidence for item in result.suspects] == [Confidence.POSSIBLE]
+    assert result.verdict is Verdict.UNDECIDED
 
 
 def test_goroutines_that_come_and_go_are_not() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.fd_openers import tally_booked
 from leaktui.analysis.ledger_accounts import Account, balance
@@ -168,7 +170,18 @@ def test_what_is_open_is_proved_by_who_could_still_close_it() -> None:
     assert confidence is Confidence.LIKELY
     _, texts, confidence, _ = diagnosis_of(ledger, holders=out_of_reach(0xC000, 0xC001))
     assert confidence is Confidence.PROVEN
-    assert "2 of 3 looked for are out of reach: nothing that lives leads to them" in texts
+    assert "2 of 3 looked for are out of reach: nothing of the program's leads to them" in texts
+
+
+def test_what_only_its_connection_holds_nobody_can_close() -> None:
+    ledger = books((LedgerPlace(LOAD, opened=96),), opened(96))
+    waits = tuple(
+        HolderSearch(key, 64, "http.bodyEOFSignal", path=(LOOP,), done=True, forsaken=forsaken)
+        for key, forsaken in ((0xC000, True), (0xC001, True), (0xC002, False))
+    )
+    _, texts, confidence, _ = diagnosis_of(ledger, holders=waits)
+    assert confidence is Confidence.PROVEN
+    assert "2 of 3 looked for are out of reach: nothing of the program's leads to them" in texts
 
 
 def test_collected_unclosed_is_proof() -> None:
@@ -260,6 +273,14 @@ def test_books_alone_name_the_line() -> None:
     assert [row.left_open for row in assessment.ledger] == [96]
 
 
+def test_growth_is_of_all_that_are_opened_also_of_those_too_young_to_be_judged() -> None:
+    ledger = replace(books((LedgerPlace(LOAD, opened=96),), opened(96)), points=())
+    snapshot = seen(ledger, bodies=None, dumped=4.0)
+    assert accounts(ledger, snapshot)[0].young > 50
+    (culprit,) = assess([snapshot], UnknownProgram(), WATCH).suspects
+    assert culprit.growth_per_minute == pytest.approx(96 / 12 * 60)
+
+
 def test_two_left_are_not_yet_a_leak() -> None:
     ledger = books((LedgerPlace(LOAD, opened=340, closed=338, closing_seconds=(0.01,) * 40),), opened(2))
     groups = (GoroutineGroup(3, (Frame("main.main", "/src/main.go", 3),)),)
@@ -293,6 +314,23 @@ def test_descriptors_are_their_openers() -> None:
     assert (finding.kind, finding.confidence) == (LeakKind.FD, Confidence.LIKELY)
     assert finding.location is not None and finding.location.line == 31
     assert any(item.text == "40 of 40 opened here in 12 s were never closed" for item in finding.evidence)
+
+
+def test_descriptors_in_the_hands_of_their_openers_are_in_use() -> None:
+    """A goroutine for each connection, which closes it when it ends: more of them may just be more peers."""
+    open_ = tuple(Opened(20 + index, 0.5 + index / 10, 0, goid=100 + index) for index in range(40))
+    ledger = Ledger(LedgerKind.FDS, 0.0, 12.0, (LedgerPlace(OPEN_FILE, opened=40),), open_)
+    inside, outside = frames("time.Sleep:1", "main.spool:40", "main.main:9"), frames("main.main:12")
+    for stack, left in ((inside, 0), (outside, 40)):
+        dump = tuple(Goroutine(100 + index, "sleep", stack) for index in range(40))
+        (account,) = accounts(ledger, seen(ledger, dump=dump))
+        assert (account.left_open, account.in_use) == (left, 40 - left)
+        (tally,) = tally_booked(seen(ledger, dump=dump), UnknownProgram())
+        assert (tally.opened, tally.left_open) == (40, left)
+    (account,) = accounts(ledger, seen(ledger, dump=(), dumped=2.0))
+    assert (account.left_open, account.young) == (16, 24)
+    (tally,) = tally_booked(seen(ledger, dump=(), dumped=2.0), UnknownProgram())
+    assert (tally.opened, tally.left_open) == (16, 16)
 
 
 def test_what_the_collector_closes_was_left_open_for_certain() -> None:

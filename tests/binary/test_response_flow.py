@@ -93,6 +93,21 @@ def test_a_response_is_followed_to_the_function_that_keeps_it(
     assert uses[-1].frames[uses[-1].owner or 0].function == functions[-1]
 
 
+@pytest.mark.parametrize(
+    ("user", "verdict"), [("useRetrying", Verdict.CLOSED), ("useRetryingNever", Verdict.NEVER_CLOSED)]
+)
+def test_a_response_shown_to_unknown_code_and_then_returned_is_the_callers(
+    responses: Executable, user: str, verdict: Verdict
+) -> None:
+    """Whether the hook closes it is not known: the verdict says so. Whose it is afterwards, is."""
+    retrying, keeper = follow(responses, "main.retrying", f"main.{user}")
+    assert retrying.handed_over is True
+    assert retrying.use.verdict is Verdict.UNKNOWN
+    assert retrying.use.closes_body
+    assert keeper.use.verdict is verdict
+    assert keeper.frames[keeper.owner or 0].function == f"main.{user}"
+
+
 def test_a_function_that_keeps_the_response_ends_the_stack(responses: Executable) -> None:
     flow = ResponseFlow(responses)
     pcs = stack_of(flow, responses, ("main.earlyReturn",))

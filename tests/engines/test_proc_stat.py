@@ -68,8 +68,9 @@ def test_started_at_is_when_it_began() -> None:
 
 def test_zombie_is_gone(zombie: int) -> None:
     assert read_stat(zombie).dead
-    with pytest.raises(TargetGone, match="zombie"):
+    with pytest.raises(TargetGone, match="zombie") as caught:
         read_live_stat(zombie)
+    assert caught.value.remedy
 
 
 def test_no_such_process() -> None:
@@ -115,6 +116,14 @@ def test_read_is_bounded() -> None:
 def test_somebody_elses_process_names_the_owner() -> None:
     with as_nobody(), pytest.raises(TargetForbidden, match=r"process 1 is not yours .*runs as root.*sudo"):
         read_proc(1, "maps")
+
+
+@pytest.mark.root
+def test_root_is_not_told_to_become_root() -> None:
+    said = str(target_error(os.getpid(), PermissionError(errno.EACCES, "no")))
+    assert "is closed even to root here (it runs as root)" in said
+    assert "--cap-add=SYS_PTRACE" in said
+    assert "sudo" not in said
 
 
 @pytest.mark.root

@@ -61,8 +61,8 @@ class Store:
 class ResponseUse:
     """What one physical function (with all that was inlined into it) does with a response.
 
-    `results` are (result number, `response` | `body` | `wrapped`) of what is returned unclosed; where it could
-    not be told whether the function has that result at all, they are in `possible_results` instead.
+    `results` are (result number, `response` | `body` | `wrapped`) of what is returned and was not seen closed; where
+    it could not be told whether the function has that result at all, they are in `possible_results` instead.
     `drops_replaced_body`: another body was put in the response's place, and the first one was left open.
     `closes_body` are the calls of Close, also in functions that were followed; `touches` the pcs at which the
     response is looked into; `panics` the places where a panic would leave the body open, as no Close is
@@ -133,7 +133,12 @@ def summarize_use(
     for end in facts.exits:
         held = [item for item in end.results if item[1] not in ("reader", EMPTIED)]
         mine = [item for item in held if taken is not None and item[0] in taken]
-        if end.status in _SETTLED:
+        if end.status is Status.UNSURE:
+            # Whoever was given it before may have closed it; what is returned all the same is the caller's to close.
+            kinds.add("unsure")
+            results.update(dict.fromkeys(mine))
+            possible.update(dict.fromkeys(held if taken is None else ()))
+        elif end.status in _SETTLED:
             kinds.add(_SETTLED[end.status])
         elif mine:
             kinds.add("returned")
@@ -169,7 +174,7 @@ def summarize_use(
     )
 
 
-_SETTLED = {Status.CLOSED: "closed", Status.STORED: "stored", Status.UNSURE: "unsure"}
+_SETTLED = {Status.CLOSED: "closed", Status.STORED: "stored"}
 
 
 def _drops(facts: Facts) -> bool:

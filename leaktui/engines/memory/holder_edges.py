@@ -19,6 +19,7 @@ from leaktui.engines.memory.heap_map import HeapMap, HeapObject
 from leaktui.engines.memory.live_frames import LiveFrames
 from leaktui.engines.memory.mheap import PAGE_SIZE
 from leaktui.engines.memory.object_types import ObjectTypes
+from leaktui.engines.memory.persist_conn import READ_LOOP
 from leaktui.engines.memory.roots import GlobalPointers, read_specials
 from leaktui.engines.memory.word_search import WordSearch
 from leaktui.engines.protocol import SearchProgress
@@ -223,6 +224,8 @@ class EdgeFinder:
             target = heap.find(pointer.value)
             if target is not None and g != self._subject.start:
                 frame = self._frames.frame_of(pointer)
+                # Since Go 1.27 readLoop has the body it waits for in a live variable: that closes nothing.
+                waits = frame is not None and frame.function == READ_LOOP
                 what = "deferred call" if pointer.deferred else ""
                 yield Edge(
                     HolderKind.FRAME,
@@ -232,6 +235,7 @@ class EdgeFinder:
                     field=what,
                     goid=state.goid,
                     frame=frame,
+                    final=not waits,
                 )
         self.scanned += self._frames.scanned
         if self._frames.unknown or self._frames.omitted:

@@ -63,8 +63,9 @@ class HolderFinder:
         """What holds the object that *subject* points to or into: after each level, and at the end with `done`.
 
         It ends at the first level with a root, or *depth* levels out. What a goroutine has on its own stack does
-        not hold it, and the runtime's list of all goroutines only where nothing else does. Where *cancel* is set
-        it ends without `done`. Raises DecodeError where there is no object, EngineUnavailable, TargetGone.
+        not hold it; the runtime's list of all goroutines, and the HTTP client's goroutine that waits for a body,
+        do only where nothing else does. Where *cancel* is set it ends without `done`. Raises DecodeError where there
+        is no object, EngineUnavailable, TargetGone.
         """
         began = time.monotonic()
         scanned = 0
@@ -182,18 +183,25 @@ class _Search:
             if (self._root is not None and self._root.final) or not self._frontier:
                 break
             yield self._result()
-        unreachable = False
-        if self._root is None and not self._frontier and not any(level.omitted for level in self._levels):
+        nothing = False
+        if self._is_without_holder() and not any(level.omitted for level in self._levels):
             for fact in self._confirm():
                 if isinstance(fact, bool):
-                    unreachable = fact
+                    nothing = fact
                 else:
                     yield fact
             if self._cancel.is_set():
                 return
-        elif self._root is not None and not self._is_path_whole():
-            self.holds, self._root = False, None
-        yield self._result(done=True, unreachable=unreachable)
+        if self._root is not None and not self._is_path_whole():
+            self.holds, self._root, nothing = False, None, False
+        yield self._result(
+            done=True, unreachable=nothing and self._root is None, forsaken=nothing and self._root is not None
+        )
+
+    def _is_without_holder(self) -> bool:
+        """Whether the search came to an end, and met nothing that holds the subject for the program."""
+        waits = self._root is not None and not self._root.final and self._root.kind is HolderKind.FRAME
+        return not self._frontier and (self._root is None or waits)
 
     def timed(self, found: HolderSearch, began: float, scanned: int) -> HolderSearch:
         """*found* with what it took since *began*, and the bytes gone through in vain before."""
@@ -205,6 +213,7 @@ class _Search:
             path=found.path,
             done=found.done,
             unreachable=found.unreachable,
+            forsaken=found.forsaken,
             scanned_bytes=found.scanned_bytes + scanned,
             seconds=time.monotonic() - began,
         )
@@ -271,17 +280,20 @@ class _Search:
         yield from self._edges.search(list(self._known.values()), level, len(self._levels) + 1)
 
     def _is_closed(self, level: Level) -> bool:
-        """Whether all that points into what was found is of it."""
+        """Whether all that points into what was found is of it, or just waits for it."""
         if level.omitted or self._edges.doubtful or not self._edges.finalizers_idle():
             return False
         return all(
-            edge.kind is HolderKind.OBJECT and edge.object is not None and edge.object.start in self._known
+            (edge.kind is HolderKind.OBJECT and edge.object is not None and edge.object.start in self._known)
+            or (edge.kind is HolderKind.FRAME and not edge.final)
             for edge in level.edges
         )
 
     # --- the result ---
 
-    def _result(self, *, done: bool = False, unreachable: bool = False) -> HolderSearch:
+    def _result(
+        self, *, done: bool = False, unreachable: bool = False, forsaken: bool = False
+    ) -> HolderSearch:
         edges = [edge for level in self._levels for edge in level.edges]
         self._types.infer(map(self._link, edges), self._subject)
         # Each is described once: what is read for it may move, and the path is to be told as its levels are.
@@ -301,6 +313,7 @@ class _Search:
             path=tuple(map(described, self._path())),
             done=done,
             unreachable=unreachable,
+            forsaken=forsaken,
             scanned_bytes=self._edges.scanned,
         )
 

@@ -144,7 +144,7 @@ def find_runtime_layout(executable: Executable, memory: MemoryReader, bias: int)
     """
     if executable.machine != "amd64":
         raise EngineUnavailable(
-            f"reading goroutines from memory works on amd64, and this is a {executable.machine} program",
+            f"leaktui reads the memory of amd64 programs only, and this is one for {executable.machine}",
             remedy="use its pprof endpoint",
         )
     module = executable.module_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,17 @@ import pytest
 
 from leaktui.engines.memory.attachment import Attachment, attach
 from leaktui.engines.memory.goroutines import Tally
+from leaktui.engines.memory.heap_map import HeapMap
 from leaktui.engines.memory.holders import HolderFinder
+from leaktui.engines.memory.http1_bodies import Http1Bodies
+from leaktui.engines.memory.persist_conn import READ_LOOP
 from leaktui.engines.protocol import SearchProgress
 from leaktui.errors import DecodeError, TargetGone
 from leaktui.model.holder import Holder, HolderKind, HolderSearch
+from tests.engines.memory.attached import attached, goroutines_of
 from tests.engines.memory.go_programs import build_program, run_program
-from tests.go_target import GoProcess
-from tests.go_toolchain import Toolchain
+from tests.go_target import GoProcess, Peer, run_target
+from tests.go_toolchain import Toolchain, build_programs
 
 pytestmark = pytest.mark.go
 
@@ -281,3 +286,43 @@ def test_a_process_that_ends_is_gone(go_toolchain: Toolchain) -> None:
     with pytest.raises(TargetGone):
         list(finder.search(int(process.ready["addresses"]["timer"], 16), threading.Event()))
     attachment.close()
+
+
+def holders_of_bodies(pid: int) -> list[HolderSearch]:
+    """What holds the oldest few of the bodies that are open."""
+    with attached(pid) as attachment:
+        cancel = threading.Event()
+        bodies = Http1Bodies(attachment).read(
+            goroutines_of(attachment), cancel, HeapMap.read(attachment, cancel)
+        )
+        finder = HolderFinder(attachment)
+        found = []
+        for body in bodies.bodies[:3]:
+            *_, last = finder.search(body.body, cancel)
+            assert isinstance(last, HolderSearch)
+            found.append(last)
+        return found
+
+
+def test_the_connection_that_waits_for_a_body_does_not_hold_it(
+    matrix_toolchain: Toolchain, peer: Peer
+) -> None:
+    """Since Go 1.27 readLoop has it in a live variable: what the program has besides is looked for all the same."""
+    binaries = build_programs(("earlyreturn", "storedinmap"), matrix_toolchain, stripped=True, tags="nopprof")
+    with run_target(binaries["earlyreturn"], peer, rate=5, pprof=False) as target:
+        time.sleep(2)
+        left = holders_of_bodies(target.pid)
+    assert len(left) == 3
+    for search in left:
+        assert search.unreachable or search.forsaken
+        loops = [holder.frame.function for holder in search.path if holder.frame is not None]
+        assert loops == ([READ_LOOP] if search.forsaken else [])
+    with run_target(binaries["storedinmap"], peer, rate=5, pprof=False) as target:
+        time.sleep(2)
+        kept = holders_of_bodies(target.pid)
+    assert len(kept) == 3
+    for search in kept:
+        assert not (search.unreachable or search.forsaken)
+        assert any(holder.type_name == "http.Response" for holder in search.path)
+        root = search.path[-1]
+        assert root.frame is None or root.frame.function != READ_LOOP

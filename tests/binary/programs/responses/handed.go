@@ -14,6 +14,7 @@ func registerHanded() {
 		"useAPI": useAPI, "useGeneric": useGeneric, "useCloser": useCloser, "useResult": useResult,
 		"useNamed": useNamed, "useTwo": useTwo, "useLimited": useLimited, "funcResult": funcResult(client),
 		"dropFetch": dropFetch, "useThin": useThin, "useThinAgain": useThinAgain, "useFetchOrClose": useFetchOrClose,
+		"useRetrying": useRetrying, "useRetryingNever": useRetryingNever,
 	} {
 		shapes[name] = f
 	}
@@ -317,4 +318,40 @@ func useLimited(url string) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(r)
+}
+
+var checkRetry = func(resp *http.Response, err error) bool { return err != nil || resp.StatusCode >= 500 }
+
+// want: unknown
+//
+//go:noinline
+func retrying(url string) (*http.Response, error) {
+	for attempt := 0; ; attempt++ {
+		resp, err := client.Get(url)
+		if !checkRetry(resp, err) || attempt == 3 {
+			return resp, err
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+	}
+}
+
+//go:noinline
+func useRetrying(url string) (int, error) {
+	resp, err := retrying(url)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+//go:noinline
+func useRetryingNever(url string) (int, error) {
+	resp, err := retrying(url)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
 }

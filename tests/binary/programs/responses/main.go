@@ -2,7 +2,7 @@
 //
 // The line above a function says what becomes of the responses of its call of the HTTP client:
 //
-//	want: closed | never | sometimes | handed
+//	want: closed | never | sometimes | handed | unknown
 //
 // and "leaks here" marks the lines at which a path ends with the body open. The program is built and its machine
 // code is read; it is never run.

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from leaktui.analysis.body_books import bodies_to_ask
 from leaktui.analysis.body_rows import list_body_rows
-from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
+from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects
 from leaktui.analysis.census_growth import census_observations, find_census_suspects, locate_by_books
 from leaktui.analysis.connections import find_connection_suspects
 from leaktui.analysis.fd_openers import tally_booked, tally_openers
 from leaktui.analysis.fds import list_fds, rising_fds
+from leaktui.analysis.forgotten_bodies import find_forgotten_bodies
 from leaktui.analysis.goroutines import list_groups, rising_groups
 from leaktui.analysis.growth import rises
 from leaktui.analysis.heap import heap_observations, list_sites, own_live_bytes, rising_sites

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from leaktui.analysis.body_books import bodies_to_ask
 from leaktui.analysis.body_rows import list_body_rows
-from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects, find_forgotten_bodies
+from leaktui.analysis.body_suspects import BodySuspects, find_body_suspects
 from leaktui.analysis.census_growth import census_observations, find_census_suspects, locate_by_books
 from leaktui.analysis.connections import find_connection_suspects
 from leaktui.analysis.fd_openers import tally_booked, tally_openers
-from leaktui.analysis.fds import list_fds, rising_fds
+from leaktui.analysis.fds import RisingFds, list_fds, rising_fds
+from leaktui.analysis.forgotten_bodies import find_forgotten_bodies
 from leaktui.analysis.goroutines import list_groups, rising_groups
 from leaktui.analysis.growth import rises
 from leaktui.analysis.heap import heap_observations, list_sites, own_live_bytes, rising_sites
@@ -114,15 +115,12 @@ def _suspects(
     goroutines = goroutine_suspects(rising_groups(snapshots, traces, program), program)
     body_findings = list(bodies.findings)
     blamed = {frame.function for finding in body_findings for frame in finding.stack[:1]}
-    body_growth = sum(finding.growth_per_minute or 0.0 for finding in body_findings)
     booked = tally_booked(snapshots[-1], program)
     openers = booked if any(item.left_open for item in booked) else tally_openers(traces, program)
     fds = find_connection_suspects(snapshots, traces, program)
-    piling = sum(finding.growth_per_minute or 0.0 for finding in fds)
+    connections = [*body_findings, *fds]
     for rising in rising_fds(snapshots):
-        # In a program that is its own peer a connection is two sockets.
-        explained = 2.2 * (body_growth + piling) + 10
-        if rising.kind is FdKind.SOCKET and (body_findings or fds) and rising.per_minute <= explained:
+        if rising.kind is FdKind.SOCKET and _are_sockets_of(connections, rising):
             continue
         fds += fd_suspects([rising], openers, program, _accepted_or_dialled(snapshots), traced=bool(traces))
     causes = blamed | {frame.function for finding in goroutines for frame in finding.stack}
@@ -159,6 +157,17 @@ def _suspects(
         # What the last look could not list, or can only tell in sum: bytes of bodies dropped on an HTTP/2 connection.
         notes += [f"memory: {text}" for text in census.unseen[:_NOTES_OF_BODIES]]
     return findings, notes
+
+
+def _are_sockets_of(findings: Sequence[Finding], rising: RisingFds) -> bool:
+    """Whether the connections of *findings* account for the sockets that rise."""
+    if not findings:
+        return False
+    pace = [finding.growth_per_minute for finding in findings if finding.growth_per_minute is not None]
+    # In a program that is its own peer a connection is two sockets.
+    if len(pace) < len(findings) and rising.gain <= 2.2 * sum(finding.count for finding in findings) + 10:
+        return True
+    return rising.per_minute <= 2.2 * sum(pace) + 10
 
 
 def _ledger_rows(snapshot: Snapshot, program: Program, bodies: BodySuspects) -> tuple[LedgerRow, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leaktui.analysis.bodies import count_bodies
 from leaktui.analysis.body_books import body_accounts, judged_of, pairing_evidence, tallies_of
 from leaktui.analysis.body_evidence import (
     growth_text,
@@ -21,7 +20,7 @@ from leaktui.analysis.body_evidence import (
 )
 from leaktui.analysis.body_trend import LEAST_GAIN, BodyTrend, body_trend, ledger_trend
 from leaktui.analysis.handoffs import Fate, JudgedHandoff, OwnerTally, judge_handoffs, tally_owners
-from leaktui.analysis.http_frames import frame_key
+from leaktui.analysis.http_frames import CLIENT_CALLS, frame_key
 from leaktui.analysis.ledger_accounts import Account
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
@@ -41,15 +40,6 @@ _LEAST_LOST = 2
 """So many of those looked for must be out of everybody's reach."""
 
 _OLD_MINUTES = 2
-_FORGOTTEN = 5
-_CLIENT_CALLS = (
-    "net/http.(*Client).do",
-    "net/http.(*Client).Get",
-    "net/http.(*Client).Post",
-    "net/http.(*Client).PostForm",
-    "net/http.(*Client).Head",
-    "net/http.(*Transport).RoundTrip",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +337,7 @@ def _advice(tally: OwnerTally) -> str:
 
 
 def _unlocated(trend: BodyTrend, traced: bool, program: Program, bodies: Sequence[OpenBody]) -> Finding:
-    candidates = program.call_sites(_CLIENT_CALLS)
+    candidates = program.call_sites(CLIENT_CALLS)
     evidence = trend_evidence(trend, growth_text(trend.per_minute or None))
     evidence += orphan_evidence(bodies)
     evidence += request_evidence(bodies)
@@ -376,52 +366,6 @@ def _unlocated(trend: BodyTrend, traced: bool, program: Program, bodies: Sequenc
         advice="Look through the candidates for a path without Close, or watch while the leak is active.",
         candidates=_without(candidates, only),
     )
-
-
-def find_forgotten_bodies(
-    snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary], program: Program
-) -> list[Finding]:
-    """Bodies from before we looked that nobody can be seen to have in hand.
-
-    They do not grow, so they are no proof of a leak; but more of them than there are goroutines that could
-    hold one means that most were left behind.
-    """
-    taken = captures(snapshots, lambda item: item.groups, lambda item: item.groups_time)
-    if not traces or len(taken) < 2:
-        return []
-    lowest = min(count_bodies(groups).unattended for _, groups in taken)
-    seen_open = sum(handoff.released_ns is None for handoff in traces[-1].handoffs)
-    hands = sum(
-        group.count
-        for group in taken[-1][1]
-        if any(not program.is_stdlib(frame.function) for frame in group.stack)
-    )
-    forgotten = lowest - seen_open - hands
-    if forgotten < _FORGOTTEN:
-        return []
-    candidates = program.call_sites(_CLIENT_CALLS)
-    evidence = (
-        Evidence(
-            snapshots[-1].groups_from,
-            f"{lowest} connections have waited for their body to be read or closed all the time we watched; only"
-            f" {hands} goroutines of the program could have one in hand",
-        ),
-        Evidence("trace", "none was added while watching, so no trace shows who left them"),
-    )
-    return [
-        Finding(
-            kind=LeakKind.HTTP_BODY,
-            confidence=Confidence.POSSIBLE,
-            function=candidates[0].function if candidates else "",
-            location=candidates[0] if candidates else None,
-            stack=candidates[:1],
-            count=lowest,
-            growth_per_minute=None,
-            evidence=evidence,
-            advice="Watch while the service works as it did when they were left, or look through the candidates.",
-            candidates=candidates[1:],
-        )
-    ]
 
 
 def _without(frames: tuple[Frame, ...], frame: Frame | None) -> tuple[Frame, ...]:

@@ -41,6 +41,16 @@ _CLIENT_FRAME = re.compile(
     rf"|{_H2_VALUE}(?:\w*RoundTripper\w*|noDialClientConnPool|unencryptedTransport)\."
 )
 
+CLIENT_CALLS = (
+    "net/http.(*Client).do",
+    "net/http.(*Client).Get",
+    "net/http.(*Client).Post",
+    "net/http.(*Client).PostForm",
+    "net/http.(*Client).Head",
+    "net/http.(*Transport).RoundTrip",
+)
+"""What a program calls to get a response."""
+
 # Wrappers that forward a RoundTrip or a Do and give the response on: never the owner.
 KNOWN_WRAPPERS = (
     "go.opentelemetry.io/",

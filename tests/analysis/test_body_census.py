@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.body_trend import body_trend
 from leaktui.analysis.program import UnknownProgram
@@ -112,6 +114,25 @@ def test_evidence_names_the_requests_without_their_secrets() -> None:
     texts = " ".join(item.text for item in first.evidence)
     assert "6 answer GET peer.example:8080/users (status 404). 6 unread" in texts
     assert "s3cret" not in texts and "pass" not in texts
+
+
+@pytest.mark.parametrize(
+    ("sockets", "kinds"), [(1, [LeakKind.HTTP_BODY]), (9, [LeakKind.HTTP_BODY, LeakKind.FD])]
+)
+def test_sockets_belong_to_the_bodies_also_while_their_pace_is_not_known(
+    sockets: int, kinds: list[LeakKind]
+) -> None:
+    """Two looks at bodies are too few for a slope."""
+    snapshots = seen(12, True)
+    snapshots = [replace(item, bodies=None) for item in snapshots[:-2]] + snapshots[-2:]
+    for second, item in enumerate(snapshots):
+        entries = tuple(
+            FdEntry(10 + index, FdKind.SOCKET, f"socket:[{index}]") for index in range(sockets * second)
+        )
+        snapshots[second] = replace(item, fds=entries, fds_time=float(second))
+    suspects = assess(snapshots, UnknownProgram(), WATCH).suspects
+    assert suspects[0].growth_per_minute is None
+    assert [suspect.kind for suspect in suspects] == kinds
 
 
 def test_rows_have_what_memory_and_the_kernel_tell() -> None:

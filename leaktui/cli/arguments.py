@@ -106,6 +106,19 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--json", action="store_const", const="json", dest="form", help="the leaktui.diagnosis/1 form"
     )
     form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    form.add_argument(
+        "--html",
+        action="store_const",
+        const="html",
+        dest="form",
+        help="one page with the graphs; wants -o FILE",
+    )
+    parser.add_argument(
+        "--pprof",
+        metavar="FILE",
+        default=None,
+        help="also write goroutines, open bodies and live heap there, for `go tool pprof` (FILE.pb.gz)",
+    )
     parser.add_argument(
         "--seconds",
         type=parse_seconds,

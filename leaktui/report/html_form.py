@@ -6,6 +6,7 @@ through `_Page.text`, `.name` or `.url`: masked, printable, then escaped; a tag 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
@@ -36,6 +37,7 @@ from leaktui.text import format_duration, short_function
 _MOST_FRAMES = 40
 _MOST_SUSPECTS = 30
 _OPEN_FRAMES = 12
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 def format_html(
@@ -75,8 +77,8 @@ class _Page:
     # -- words ---------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
-        """A sentence that may quote the target."""
-        return escape(self._redaction.text(text))
+        """A sentence that may quote the target; what stands in backticks is code."""
+        return _QUOTED.sub(r"<code>\1</code>", escape(self._redaction.text(text)))
 
     def name(self, text: str) -> str:
         """A symbol, a path, a version."""
@@ -106,10 +108,10 @@ class _Page:
         yield from self._verdict(headline)
         if self._graphs:
             yield "<h2>While it was watched</h2>"
-            yield f'<section class="graphs">{"".join(map(draw_graph, self._graphs))}</section>'
+            yield f'<section class="graphs of{len(self._graphs)}">{"".join(map(draw_graph, self._graphs))}</section>'
             yield (
                 '<p class="aside">Growth is of the last three minutes (Theil–Sen); a dashed line is the trend where '
-                "it rises for sure. Left scale ends are the axis' own.</p>"
+                "it rises for sure.</p>"
             )
         yield from self._suspects()
         yield from self._sources()
@@ -122,11 +124,15 @@ class _Page:
         diagnosis = self._diagnosis
         yield f'<header class="card verdict {diagnosis.verdict.value}">'
         yield f'<span class="pill">{escape(diagnosis.verdict.value)}</span>'
-        yield f"<h1>{headline}</h1>"
         if diagnosis.verdict is Verdict.LEAK and diagnosis.suspects:
             culprit = diagnosis.suspects[0]
+            function = self.name(short_function(culprit.function))
+            where = f' in <span class="symbol">{function}</span>' if function else ""
+            yield f"<h1>{self._title(culprit)}{where}</h1>"
             yield f'<p class="place">{self.place(culprit.location) or "the line is not known"}</p>'
             yield f"<p>{self._rating(culprit)}</p>"
+        else:
+            yield f"<h1>{headline}</h1>"
         yield '<dl class="facts">'
         for term, html in self._facts():
             yield f"<dt>{term}</dt><dd>{html}</dd>"
@@ -151,6 +157,10 @@ class _Page:
             f"the target stopped for {escape(format_pause(diagnosis.target_pause_ms))}",
         )
 
+    def _title(self, finding: Finding) -> str:
+        title = KIND_TITLES[finding.kind]
+        return escape(title[:1].upper() + title[1:])
+
     def _rating(self, finding: Finding) -> str:
         rating = finding.confidence.value
         return (
@@ -174,9 +184,8 @@ class _Page:
 
     def _suspect(self, number: int, finding: Finding) -> Iterator[str]:
         function = self.name(short_function(finding.function))
-        title = KIND_TITLES[finding.kind]
         yield '<article class="card suspect">'
-        yield f"<h3>{number}. {escape(title[:1].upper() + title[1:])}</h3>"
+        yield f"<h3>{number}. {self._title(finding)}</h3>"
         yield f"<p>{self._rating(finding)}</p>"
         yield '<dl class="facts">'
         if function:

@@ -46,13 +46,17 @@ def draw_graph(graph: Graph) -> str:
         f'<span class="low">{escape(_amount(graph, low))}</span>'
         f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" preserveAspectRatio="none" role="img" '
         f'aria-label="{summary}">{_paths(graph, low, high)}</svg></div>'
-        f'<div class="axis"><span>{escape(format_duration(graph.points[0][0]))}</span>'
-        f"<span>{escape(format_duration(graph.points[-1][0]))}</span></div></figure>"
+        f'<div class="axis"><span>{escape(_moment(graph.points[0][0]))}</span>'
+        f"<span>{escape(_moment(graph.points[-1][0]))}</span></div></figure>"
     )
 
 
 def _amount(graph: Graph, value: float) -> str:
     return format_bytes(value) if graph.in_bytes else format_count(value)
+
+
+def _moment(seconds: float) -> str:
+    return format_duration(seconds) if seconds >= 0.05 else "0 s"
 
 
 def _bounds(graph: Graph) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """What was found as a pprof profile: goroutines, open bodies and live heap on their stacks.
 
 Law: pure. The sum of a column is what the panes count: nothing that is listed is left out, and what has no known
-stack stands on a frame that says so. Labels that quote the target are masked.
+stack stands on a frame that says so. A body stands on its owner's line as seen, or, labelled `owner=inferred`, as the
+report has it: put down to the only suspect. Labels that quote the target are masked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from leaktui.model.assessment import Assessment
-from leaktui.model.body import BodyHolder
+from leaktui.model.body import BodyHolder, BodyState
 from leaktui.model.finding import Confidence, Finding, LeakKind
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import GoroutineGroup, Labels
@@ -166,21 +167,41 @@ def _suspect_of(stack: Stack, kind: LeakKind, suspects: Iterable[Finding]) -> st
 
 def _body_entries(snapshot: Snapshot, assessment: Assessment, redaction: Redaction) -> Iterator[Entry]:
     chains = _chains(snapshot.ledger(LedgerKind.BODIES))
+    suspect, missing = _only_suspect(assessment)
     for body in assessment.bodies:
-        stack = body.stack or chains.get(body.address, ())
+        stack = _from_owner(body.stack or chains.get(body.address, ()), body.owner)
+        inferred = body.owner_inferred
+        if not stack and suspect is not None and missing and body.state is not BodyState.BEING_READ:
+            stack, inferred = _from_owner(suspect.stack, suspect.location), True
+            missing -= 1
         values = (1, max(0, body.buffered_bytes or 0) + max(0, body.kernel_bytes or 0))
-        numbers: tuple[Number, ...] = ()
+        numbers = []
+        if body.status is not None:
+            numbers.append(Number("status", body.status))
         if body.age_seconds is not None:
-            numbers = (Number("age", round(body.age_seconds), "seconds"),)
+            numbers.append(Number("age", round(body.age_seconds), "seconds"))
         yield Entry(
-            _safe_stack(_from_owner(stack, body.owner), redaction) or NO_OWNER,
+            _safe_stack(stack, redaction) or NO_OWNER,
             values,
-            _body_labels(body, redaction),
-            numbers,
+            (*_body_labels(body, redaction), *((("owner", "inferred"),) if inferred else ())),
+            tuple(numbers),
         )
     # Through a goroutine profile alone bodies are a number.
     if not assessment.bodies and assessment.open_bodies:
         yield Entry(NOT_LISTED, (assessment.open_bodies, 0))
+
+
+def _only_suspect(assessment: Assessment) -> tuple[Finding | None, int]:
+    """The only line bodies are put down to, and how many it is accused of beyond those it was seen with."""
+    found = [item for item in assessment.suspects if item.kind is LeakKind.HTTP_BODY]
+    if len(found) != 1 or found[0].location is None:
+        return None, 0
+    at = found[0].location
+    seen = sum(
+        body.owner is not None and (body.owner.function, body.owner.line) == (at.function, at.line)
+        for body in assessment.bodies
+    )
+    return found[0], max(0, found[0].count - seen)
 
 
 def _chains(ledger: Ledger | None) -> dict[int, Stack]:
@@ -211,7 +232,6 @@ def _body_labels(body: BodyHolder, redaction: Redaction) -> Labels:
         ("method", redaction.name(body.method)),
         ("host", redaction.name(_host_of(body))),
         ("url", url),
-        ("status", str(body.status) if body.status is not None else ""),
         ("peer", redaction.name(body.peer)),
         ("suspect", body.confidence.value if body.confidence is not Confidence.POSSIBLE else ""),
     ]

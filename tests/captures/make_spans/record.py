@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -70,27 +72,54 @@ def wait_for(path: str) -> None:
     raise SystemExit("Jaeger did not answer within 30 s")
 
 
-def record(jaeger: Path, directory: Path) -> None:
+def build_program(directory: Path) -> Path:
+    """The program that emits spans."""
     program = directory / "shop"
     subprocess.run(["go", "build", "-o", program, "."], cwd=HERE, check=True)
-    CAPTURES.mkdir(exist_ok=True)
+    return program
+
+
+@contextmanager
+def running(jaeger: Path) -> Iterator[None]:
+    """Jaeger, ready to be asked, for the length of a `with`."""
     with subprocess.Popen([jaeger, *FLAGS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_for("/api/services")
-            said = subprocess.run([program, "-otlp", f"http://127.0.0.1:{OTLP}"], capture_output=True, check=True)
-            blind = ["-otlp", f"http://127.0.0.1:{OTLP}", "-events=false", "-service", "blind", "-requests", "4"]
-            subprocess.run([program, *blind], capture_output=True, check=True)
-            time.sleep(1.0)
-            for name, path in {
-                "shop.json": "/api/traces?service=shop&limit=1000",
-                "blind.json": "/api/traces?service=blind&limit=1000",
-                "shop.otlp.json": f"/api/v3/traces?query.service_name=shop&{WINDOW}",
-            }.items():
-                with gzip.GzipFile(CAPTURES / f"{name}.gz", "wb", mtime=0) as stream:
-                    stream.write(fetch(path))
-            (CAPTURES / "shop.truth.json").write_bytes(said.stdout)
+            yield
         finally:
             server.terminate()
+
+
+def emit(program: Path, *arguments: str, service: str = "shop") -> dict[str, int]:
+    """Let the program emit its spans; its own count, once Jaeger holds them."""
+    said = subprocess.run(
+        [program, "-otlp", f"http://127.0.0.1:{OTLP}", "-service", service, *arguments],
+        capture_output=True,
+        check=True,
+    )
+    for _ in range(100):
+        if service.encode() in fetch("/api/services"):
+            break
+        time.sleep(0.1)
+    counts: dict[str, int] = json.loads(said.stdout)
+    return counts
+
+
+def record(jaeger: Path, directory: Path) -> None:
+    program = build_program(directory)
+    CAPTURES.mkdir(exist_ok=True)
+    with running(jaeger):
+        counts = emit(program)
+        emit(program, "-events=false", "-requests", "4", service="blind")
+        time.sleep(1.0)
+        for name, path in {
+            "shop.json": "/api/traces?service=shop&limit=1000",
+            "blind.json": "/api/traces?service=blind&limit=1000",
+            "shop.otlp.json": f"/api/v3/traces?query.service_name=shop&{WINDOW}",
+        }.items():
+            with gzip.GzipFile(CAPTURES / f"{name}.gz", "wb", mtime=0) as stream:
+                stream.write(fetch(path))
+    (CAPTURES / "shop.truth.json").write_text(json.dumps(counts) + "\n")
 
 
 def main() -> None:

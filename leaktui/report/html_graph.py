@@ -27,12 +27,12 @@ def draw_graph(graph: Graph) -> str:
     value = graph.points[-1][1]
     rising = graph.slope is not None and graph.slope.rising
     growth = "growth not measured"
-    band = ""
+    band = "\u00a0"  # keeps the plots of a row on one line
     if graph.slope is not None:
         growth = format_rate(graph.slope.per_minute, as_bytes=graph.in_bytes)
         bounds = [format_rate(item, as_bytes=graph.in_bytes) for item in (graph.slope.low, graph.slope.high)]
         if rising and bounds[0] != bounds[1]:
-            band = f'<span class="band">95 %: {escape(bounds[0])} to {escape(bounds[1])}</span>'
+            band = escape(f"95 %: {bounds[0]} to {bounds[1]}")
     title, shown = escape(graph.title), escape(_amount(graph, value))
     summary = escape(
         f"{graph.title}: {_amount(graph, graph.points[0][1])} at first, {_amount(graph, value)} "
@@ -41,7 +41,7 @@ def draw_graph(graph: Graph) -> str:
     return (
         f'<figure class="graph{" rising" if rising else ""}">'
         f'<figcaption><span class="what">{title}</span><span class="now">{shown}</span>'
-        f'<span class="growth">{escape(growth)}</span>{band}</figcaption>'
+        f'<span class="growth">{escape(growth)}</span><span class="band">{band}</span></figcaption>'
         f'<div class="plot"><span class="high">{escape(_amount(graph, high))}</span>'
         f'<span class="low">{escape(_amount(graph, low))}</span>'
         f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" preserveAspectRatio="none" role="img" '

@@ -103,8 +103,8 @@ def _default_column(assessment: Assessment, columns: Sequence[ValueType]) -> str
     """The column the culprit is counted in."""
     of_kind = {LeakKind.HTTP_BODY: OPEN_BODIES, LeakKind.HEAP: LIVE_BYTES}
     kind = assessment.suspects[0].kind if assessment.suspects else LeakKind.GOROUTINE
-    wanted = of_kind.get(kind, GOROUTINES)
-    return (wanted if wanted in columns else columns[0]).name
+    wanted = (of_kind.get(kind, GOROUTINES), GOROUTINES, OPEN_BODIES, LIVE_BYTES)
+    return next(column for column in wanted if column in columns).name
 
 
 def _widened(entry: Entry, columns: Sequence[ValueType], own: Sequence[ValueType]) -> Entry:
@@ -253,7 +253,16 @@ def _host_of(body: BodyHolder) -> str:
 def _heap_entries(heap: HeapProfile) -> Iterator[Entry]:
     for site in heap.sites:
         if site.inuse_objects or site.inuse_bytes:
-            yield Entry(_safe_stack(site.stack, MASKED) or NO_STACK, (site.inuse_objects, site.inuse_bytes))
+            stack = _safe_stack(_without_allocator(site.stack), MASKED) or NO_STACK
+            yield Entry(stack, (site.inuse_objects, site.inuse_bytes))
+
+
+def _without_allocator(stack: Stack) -> Stack:
+    """*stack* without the runtime's own frames at its inner end, as Go's heap profiles have it."""
+    for index, frame in enumerate(stack):
+        if not frame.function.startswith("runtime."):
+            return stack[index:]
+    return stack
 
 
 def _safe_stack(stack: Stack, redaction: Redaction) -> Stack:

@@ -126,6 +126,13 @@ def test_one_pane_can_be_asked_for() -> None:
     assert sums(decoded(snapshot, assessment, only=(GOROUTINES,))) == {"goroutines": 3}
 
 
+def test_the_allocator_is_left_out_of_the_heap_as_go_does() -> None:
+    malloc = Frame("runtime.mallocgc", "/go/src/runtime/malloc.go", 1)
+    heap = HeapProfile((AllocSite((malloc, OWNER), 1, 1, 1, 10), AllocSite((malloc,), 1, 1, 1, 5)))
+    profile = decoded(Snapshot(1.0, TARGET, heap=heap), EMPTY)
+    assert [leaf(sample.stack) for sample in profile.samples] == [OWNER.function, malloc.function]
+
+
 def test_nothing_seen_is_an_empty_profile() -> None:
     profile = decoded(Snapshot(1.0, Target(None)), replace(EMPTY, verdict=Verdict.UNDECIDED))
     assert profile.samples == () and [item.name for item in profile.value_types] == ["goroutines"]

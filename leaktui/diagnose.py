@@ -42,9 +42,11 @@ def diagnose(
     allow_pauses: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: threading.Event | None = None,
+    on_conclusion: Callable[[Investigation], None] = lambda investigation: None,
 ) -> Diagnosis:
     """Watch *target* for at most *seconds* and say what leaks.
 
+    *on_conclusion* is shown the investigation after its last word, before the target is let go.
     Raises TargetGone when the target exits before anything was seen of it.
     """
     stop = stop or threading.Event()
@@ -81,6 +83,7 @@ def diagnose(
         if exited.is_set() and not investigation.session.history.snapshots:
             raise TargetGone(investigation.session.exited or "the process exited")
         investigation.conclude()
+        on_conclusion(investigation)
         return investigation.diagnosis()
     finally:
         investigation.close()

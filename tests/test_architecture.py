@@ -56,10 +56,13 @@ def test_a_quick_question_loads_nothing_heavy(option: str) -> None:
         "leaktui.cli.examining",
         "leaktui.cli.listing",
         "leaktui.cli.screens",
+        "leaktui.cli.spanning",
         "leaktui.cli.demonstrating",
         "leaktui.diagnose",
         "leaktui.investigation",
         "leaktui.report.markdown_form",
+        "leaktui.report.html_form",
+        "leaktui.report.pprof_form",
     ],
 )
 def test_the_core_is_reached_without_the_screens(module: str) -> None:
@@ -156,7 +159,7 @@ def test_every_option_the_readme_names_exists() -> None:
     from leaktui.cli.arguments import build_parser
 
     known = set(re.findall(r"--[a-z][a-z-]+", build_parser().format_help()))
-    for name in ("diagnose", "doctor", "ps", "demo"):
+    for name in ("diagnose", "doctor", "ps", "spans", "demo"):
         said = subprocess.run(
             [sys.executable, "-m", "leaktui", name, "--help"],
             capture_output=True,

@@ -101,6 +101,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.listing import run_ps
 
         return run_ps(options)
+    if options.command == "spans":
+        from leaktui.cli.spanning import run_spans
+
+        return run_spans(options)
     if options.command == "demo":
         from leaktui.cli.demonstrating import run_demo
 

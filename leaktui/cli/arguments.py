@@ -27,6 +27,7 @@ examples:
   leaktui --pid 4242                   look at one
   leaktui diagnose --pid 4242 --json   no screen: the verdict, for a script
   leaktui doctor --pid 4242            what can be seen of it, and what it takes to see more
+  leaktui spans traces.json            requests whose spans never close their response body
   leaktui demo                         a service that leaks, to try it on
 
 exit status: 0 clean (or all went well), 1 a leak, 2 cannot inspect, 3 undecided
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_diagnose(commands)
     _add_doctor(commands)
     _add_ps(commands)
+    _add_spans(commands)
     _add_demo(commands)
     return parser
 
@@ -106,6 +108,19 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--json", action="store_const", const="json", dest="form", help="the leaktui.diagnosis/1 form"
     )
     form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    form.add_argument(
+        "--html",
+        action="store_const",
+        const="html",
+        dest="form",
+        help="one page with the graphs; wants -o FILE",
+    )
+    parser.add_argument(
+        "--pprof",
+        metavar="FILE",
+        default=None,
+        help="also write goroutines, open bodies and live heap there, for `go tool pprof` (FILE.pb.gz)",
+    )
     parser.add_argument(
         "--seconds",
         type=parse_seconds,
@@ -140,6 +155,49 @@ def _add_ps(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(commands, "ps", "list the Go processes here")
     parser.add_argument("--json", action="store_true", default=False, help="as JSON")
     _add_credentials(parser)
+
+
+def _add_spans(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "spans",
+        "find requests whose spans have no event of closing the response body",
+        "exit status: 0 all closed, 1 some are not, 2 cannot be read, 3 the export cannot tell\n\n"
+        "SOURCE is a file (Jaeger's JSON or OTLP's, .gz too), - for standard input, or the query API:\n"
+        "  leaktui spans 'http://HOST:16686/api/traces?service=NAME&limit=1000'\n",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a file, - for standard input, or a URL")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.spans/1 form"
+    )
+    form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    parser.add_argument(
+        "--operation",
+        metavar="NAME",
+        default=None,
+        help="only operations of that name (`GET *` is a pattern)",
+    )
+    parser.add_argument(
+        "--event",
+        metavar="NAME",
+        default="Body.Close",
+        help="what the event of closing is called (default Body.Close)",
+    )
+    parser.add_argument(
+        "--id-tag",
+        metavar="TAG",
+        action="append",
+        dest="id_tags",
+        default=None,
+        help="the tag with the request's id, where it is not called request_id or the like; may be repeated",
+    )
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
+    )
+    parser.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    _add_credentials(parser, "a Jaeger behind a password", "for it", "the bearer token")
+    parser.set_defaults(form="text")
 
 
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -186,14 +244,17 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     _add_credentials(parser)
 
 
-def _add_credentials(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("pprof behind a password")
+def _add_credentials(
+    parser: argparse.ArgumentParser,
+    title: str = "pprof behind a password",
+    whom: str = "for pprof",
+    token: str = "pprof's bearer token",
+) -> None:
+    group = parser.add_argument_group(title)
     group.add_argument(
-        "--user", metavar="NAME", help="basic authentication for pprof; the password is asked for"
+        "--user", metavar="NAME", help=f"basic authentication {whom}; the password is asked for"
     )
-    group.add_argument(
-        "--token-env", metavar="VAR", help="the environment variable with pprof's bearer token"
-    )
+    group.add_argument("--token-env", metavar="VAR", help=f"the environment variable with {token}")
 
 
 def _add_consent(parser: argparse.ArgumentParser) -> None:

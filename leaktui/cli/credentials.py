@@ -21,8 +21,8 @@ PASSWORD_VARIABLE = "LEAKTUI_PPROF_PASSWORD"
 TOKEN_VARIABLE = "LEAKTUI_PPROF_TOKEN"
 
 
-def read_credentials(options: argparse.Namespace) -> Credentials:
-    """What to show a pprof endpoint that asks; from the options, the environment, or a prompt.
+def read_credentials(options: argparse.Namespace, *, whom: str = "pprof") -> Credentials:
+    """What to show a pprof endpoint (or *whom*) that asks; from the options, the environment, or a prompt.
 
     Raises UsageError when a variable named on the command line is not set, or nobody can be asked.
     """
@@ -39,7 +39,7 @@ def read_credentials(options: argparse.Namespace) -> Credentials:
             )
         return Credentials(token=token)
     if options.user is not None:
-        return Credentials(user=options.user, password=_read_password(options.user))
+        return Credentials(user=options.user, password=_read_password(options.user, whom))
     return Credentials(
         user=environment.get(USER_VARIABLE, ""),
         password=environment.get(PASSWORD_VARIABLE, ""),
@@ -47,7 +47,7 @@ def read_credentials(options: argparse.Namespace) -> Credentials:
     )
 
 
-def _read_password(user: str) -> str:
+def _read_password(user: str, whom: str) -> str:
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is not None:
         return password
@@ -57,6 +57,6 @@ def _read_password(user: str) -> str:
             remedy=f"put it into {PASSWORD_VARIABLE}",
         )
     try:
-        return getpass.getpass(f"pprof password of {printable(user, 80)}: ")
+        return getpass.getpass(f"{whom} password of {printable(user, 80)}: ")
     except EOFError:
         raise UsageError("no password was given", remedy="try again") from None

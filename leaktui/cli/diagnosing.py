@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from leaktui.cli.credentials import read_credentials
 from leaktui.cli.exit_status import ExitStatus
@@ -19,6 +22,7 @@ from leaktui.cli.output import (
     ProgressLine,
     ReportFile,
     report_width,
+    stdout_is_terminal,
     wants_colour,
     write_answer,
 )
@@ -31,12 +35,16 @@ from leaktui.cli.selection import (
 )
 from leaktui.diagnose import Progress, diagnose
 from leaktui.engines.proc import read_process
-from leaktui.errors import EngineError, TargetError, TargetGone
+from leaktui.errors import EngineError, TargetError, TargetGone, UsageError
 from leaktui.model.capability import Capability, SourceState
 from leaktui.model.finding import Diagnosis, Verdict
 from leaktui.report.phrases import format_source_detail
 from leaktui.report.redaction import MASKED, Redaction
 from leaktui.text import format_duration
+
+if TYPE_CHECKING:
+    from leaktui.investigation import Investigation
+    from leaktui.report.graphs import Graph
 
 _STATUSES = {
     Verdict.CLEAN: ExitStatus.CLEAN,
@@ -47,17 +55,55 @@ _STATUSES = {
 
 def run_diagnose(options: argparse.Namespace) -> ExitStatus:
     """Diagnose one process and report. Raises LeaktuiError when it cannot be inspected."""
-    if options.output in (None, "-"):
-        diagnosis = _watch(options)
-        write_answer(_format(diagnosis, options, colour=wants_colour(options.no_color), width=report_width()))
-    else:
-        with ReportFile(options.output) as file:
-            diagnosis = _watch(options)
-            file.write(_format(diagnosis, options, colour=False, width=80))
+    to_stdout = options.output in (None, "-")
+    if options.form == "html" and to_stdout and stdout_is_terminal():
+        raise UsageError("a page of HTML is nothing for a terminal", remedy="name a file for it with -o")
+    if options.pprof == "-":
+        raise UsageError("a profile does not go to standard output beside a report", remedy="name a file")
+    seen = Seen(options)
+    # Before the long work: a directory one cannot write to is known at once.
+    with ExitStack() as files:
+        profile = files.enter_context(ReportFile(options.pprof)) if options.pprof is not None else None
+        file = files.enter_context(ReportFile(options.output)) if not to_stdout else None
+        diagnosis = _watch(options, seen)
+        if profile is not None:
+            profile.write(seen.profile)
+        if file is None:
+            write_answer(
+                _format(diagnosis, options, seen, colour=wants_colour(options.no_color), width=report_width())
+            )
+        else:
+            file.write(_format(diagnosis, options, seen, colour=False, width=80))
     return _STATUSES[diagnosis.verdict]
 
 
-def _watch(options: argparse.Namespace) -> Diagnosis:
+class Seen:
+    """What the files want of an investigation besides its diagnosis, taken when it has concluded."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.graphs: tuple[Graph, ...] = ()
+        self.profile = b""
+
+    def take(self, investigation: Investigation) -> None:
+        """Read *investigation*'s history, and its last snapshot."""
+        from leaktui.engines.proc_build_id import read_process_build_id
+        from leaktui.report.graphs import read_graphs
+        from leaktui.report.pprof_form import format_pprof
+
+        if self._options.form == "html":
+            self.graphs = read_graphs(investigation.session.history)
+        if self._options.pprof is not None:
+            self.profile = format_pprof(
+                investigation.session.snapshot,
+                investigation.assessment,
+                build_id=read_process_build_id(investigation.target.pid),
+                redaction=Redaction(show_secrets=self._options.show_secrets),
+                time_ns=time.time_ns(),
+            )
+
+
+def _watch(options: argparse.Namespace, seen: Seen) -> Diagnosis:
     credentials = read_credentials(options)
     line = ProgressLine()
     stop = threading.Event()
@@ -82,6 +128,7 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
                 allow_pauses=not options.read_only and "pause" in (options.allow or ()),
                 on_progress=show,
                 stop=stop,
+                on_conclusion=seen.take,
             )
     finally:
         line.clear()
@@ -137,8 +184,11 @@ def _interruptible(stop: threading.Event) -> Iterator[None]:
         restore()
 
 
-def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, width: int) -> str:
+def _format(
+    diagnosis: Diagnosis, options: argparse.Namespace, seen: Seen, *, colour: bool, width: int
+) -> str:
     # Needed at the end, and slow to import: not before the watching begins.
+    from leaktui.report.html_form import format_html
     from leaktui.report.json_form import format_json
     from leaktui.report.markdown_form import format_markdown
     from leaktui.report.source_excerpt import parse_source_root
@@ -150,4 +200,7 @@ def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, 
         return format_json(diagnosis, redaction=redaction)
     if options.form == "md":
         return format_markdown(diagnosis, roots=roots, redaction=redaction)
+    if options.form == "html":
+        written = datetime.now(timezone.utc)
+        return format_html(diagnosis, graphs=seen.graphs, roots=roots, redaction=redaction, written=written)
     return format_text(diagnosis, roots=roots, redaction=redaction, colour=colour, width=width)

@@ -98,12 +98,13 @@ class ReportFile:
             Path(self._temporary).unlink(missing_ok=True)
             self._temporary = None
 
-    def write(self, text: str) -> None:
-        """Write *text* and put the file in its place."""
+    def write(self, content: str | bytes) -> None:
+        """Write *content* and put the file in its place."""
+        data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
         try:
-            with os.fdopen(self._descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            with os.fdopen(self._descriptor, "wb") as stream:
                 self._descriptor = -1
-                stream.write(text)
+                stream.write(data)
             if self._temporary is not None:
                 Path(self._temporary).replace(self._path)
                 self._temporary = None

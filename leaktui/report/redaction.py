@@ -46,6 +46,15 @@ class Redaction:
         text = _BEARER.sub(rf"\1{_MASK}", text)
         return _SECRET_PAIR.sub(rf"\1{_MASK}", text)
 
+    def code(self, text: str, limit: int = 4096) -> str:
+        """A line of source: what is quoted in it is masked, its own words (`cookie := …`) are not."""
+        text = printable(text, limit)
+        if self.show_secrets:
+            return text
+        text = _URL.sub(lambda match: self.url(match.group()), text)
+        text = _REQUEST_QUERY.sub(lambda match: masked_url(match.group()), text)
+        return _BEARER.sub(rf"\1{_MASK}", text)
+
     def name(self, text: str) -> str:
         """A symbol or a path: safe to print, but nothing in it is a secret to mask."""
         return printable(text)

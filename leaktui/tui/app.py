@@ -24,10 +24,10 @@ from leaktui.errors import LeaktuiError
 from leaktui.model.frame import Frame
 from leaktui.model.process import GoProcess
 from leaktui.tui.actions import Place, iter_actions
-from leaktui.tui.export import format_tsv, write_new_file
+from leaktui.tui.export import format_tsv, write_new_files
 from leaktui.tui.facts import Facts
 from leaktui.tui.screens.watch import PANES, WatchScreen
-from leaktui.tui.source import OpenTarget, ProcessScan, ReportWriter
+from leaktui.tui.source import OpenTarget, PageWriter, ProcessScan, ReportWriter
 from leaktui.tui.source_files import SourceFinder
 from leaktui.tui.stopping import StopGuard
 from leaktui.tui.theme import ANSI, DARK
@@ -53,6 +53,7 @@ class LeaktuiApp(App[None]):
         picker: Callable[[], ProcessScan] | None = None,
         open_pid: OpenPid | None = None,
         write_report: ReportWriter | None = None,
+        write_page: PageWriter | None = None,
         lean: bool = False,
         read_only: bool = False,
         source_roots: Sequence[tuple[str, str]] = (),
@@ -76,6 +77,7 @@ class LeaktuiApp(App[None]):
         self._picker = picker
         self._open_pid = open_pid
         self._write_report = write_report
+        self._write_page = write_page
         self._tick = max(tick, _LEAN_TICK_SECONDS) if lean else tick
         self._clock = clock
         self._wall_clock = wall_clock
@@ -172,7 +174,7 @@ class LeaktuiApp(App[None]):
     # -- files ---------------------------------------------------------------------------------
 
     def export_pane(self, screen: WatchScreen) -> None:
-        """Write the report (Suspects) or the table (the other panes) into the working directory."""
+        """Write the report (Suspects: ticket and page) or the table (and its profile) into the working directory."""
         if screen.investigation is None or screen.facts is None:
             return
         pid = screen.facts.snapshot.target.pid
@@ -183,17 +185,24 @@ class LeaktuiApp(App[None]):
                 if self._write_report is None:
                     self.notify("there is no table here to export", markup=False)
                     return
-                text, suffix = self._write_report(screen.investigation.diagnosis()), "md"
+                diagnosis = screen.investigation.diagnosis()
+                contents: dict[str, str | bytes] = {"md": self._write_report(diagnosis)}
+                if self._write_page is not None:
+                    contents["html"] = self._write_page(diagnosis, screen.investigation.session.history)
                 stem += "-report"
             else:
-                text, suffix = format_tsv(table.columns, table.rows), "tsv"
+                contents = {"tsv": format_tsv(table.columns, table.rows)}
+                profile = level.export_profile(screen.facts)
+                if profile is not None:
+                    contents["pb.gz"] = profile
                 stem += f"-{PANES[screen.pane_index][0].lower()}{level.export_suffix}"
             directory = self._directory or Path.cwd()
-            path = write_new_file(directory, stem, suffix, text, now=datetime.now().astimezone())
+            first, *beside = write_new_files(directory, stem, contents, now=datetime.now().astimezone())
         except (OSError, LeaktuiError) as error:
             self.notify(f"not written: {error}", severity="error", markup=False)
             return
-        self.notify(f"written to {path}", markup=False)
+        others = "".join(f" and {path.name[len(first.stem) :]}" for path in beside)
+        self.notify(f"written to {first}{others}", markup=False)
 
     def edit_frame(self, frame: Frame | None, facts: Facts | None) -> None:
         """Open a frame's source in `$EDITOR`, with the screen given back meanwhile."""
@@ -231,6 +240,7 @@ def run(
     picker: Callable[[], ProcessScan] | None = None,
     open_pid: OpenPid | None = None,
     write_report: ReportWriter | None = None,
+    write_page: PageWriter | None = None,
     lean: bool = False,
     read_only: bool = False,
     source_roots: Sequence[tuple[str, str]] = (),
@@ -239,7 +249,7 @@ def run(
 
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
-    makes the Markdown of an export. *source_roots* are FROM=TO pairs.
+    makes the Markdown of an export, *write_page* the HTML beside it. *source_roots* are FROM=TO pairs.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -249,6 +259,7 @@ def run(
         picker=picker,
         open_pid=open_pid,
         write_report=write_report,
+        write_page=write_page,
         lean=lean,
         read_only=read_only,
         source_roots=source_roots,

@@ -6,7 +6,7 @@ Law: files are new (nothing is overwritten), private to the user (0600), and hol
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,32 @@ def _field(column: Column[Any], row: Any) -> str:
 
 def write_new_file(directory: Path, stem: str, suffix: str, text: str, *, now: datetime) -> Path:
     """Write *text* to `STEM-YYYYMMDD-HHMMSS.SUFFIX`, numbered when it exists. Raises OSError."""
+    return write_new_files(directory, stem, {suffix: text}, now=now)[0]
+
+
+def write_new_files(
+    directory: Path, stem: str, contents: Mapping[str, str | bytes], *, now: datetime
+) -> list[Path]:
+    """Write each of *contents* (by suffix) to `STEM-YYYYMMDD-HHMMSS.SUFFIX`, side by side under one number.
+
+    Raises OSError; what was written until then stays.
+    """
     stamp = f"{now:%Y%m%d-%H%M%S}"
     for number in range(100):
-        name = f"{stem}-{stamp}{f'-{number}' if number else ''}.{suffix}"
-        path = directory / name
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        except FileExistsError:
+        name = f"{stem}-{stamp}{f'-{number}' if number else ''}"
+        paths = [directory / f"{name}.{suffix}" for suffix in contents]
+        if any(os.path.lexists(path) for path in paths):
             continue
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        return path
-    raise FileExistsError(f"{stem}-{stamp}.{suffix} and a hundred like it exist already")
+        try:
+            for path, content in zip(paths, contents.values(), strict=True):
+                _write_private(path, content.encode() if isinstance(content, str) else content)
+        except FileExistsError:
+            continue  # somebody else was quicker
+        return paths
+    raise FileExistsError(f"{stem}-{stamp}.{next(iter(contents))} and a hundred like it exist already")
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)

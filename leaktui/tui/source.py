@@ -113,3 +113,6 @@ class ProcessScan(Protocol):
 
 ReportWriter = Callable[[Diagnosis], str]
 """A diagnosis as Markdown."""
+
+PageWriter = Callable[[Diagnosis, SeriesSource], str]
+"""A diagnosis, with the graphs of a session's history, as a page of HTML."""

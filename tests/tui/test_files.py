@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leaktui.tui.editor import editor_command
-from leaktui.tui.export import format_tsv, write_new_file
+from leaktui.tui.export import format_tsv, write_new_file, write_new_files
 from leaktui.tui.widgets.columns import name_column, number_column
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=timezone.utc)
@@ -21,6 +21,14 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert first.name == "leaktui-1-20260102-120000.tsv" and second.name == "leaktui-1-20260102-120000-1.tsv"
     assert first.read_text() == "a"
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
+
+
+def test_files_side_by_side_share_their_number(tmp_path: Path) -> None:
+    (tmp_path / "r-20260102-120000.html").write_text("older")
+    paths = write_new_files(tmp_path, "r", {"md": "ticket", "html": b"page"}, now=NOON)
+    assert [path.name for path in paths] == ["r-20260102-120000-1.md", "r-20260102-120000-1.html"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    assert (tmp_path / "r-20260102-120000.html").read_text() == "older"
 
 
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,16 @@ from textual.widgets import Input
 
 from leaktui.engines.protocol import Want
 from leaktui.errors import TargetGone
+from leaktui.model.finding import Diagnosis
 from leaktui.session.events import ProgressMade, TargetExited
+from leaktui.session.history import Metric
 from leaktui.tui.app import LeaktuiApp
 from leaktui.tui.screens.consent import ConsentScreen
 from leaktui.tui.screens.help import HelpScreen
 from leaktui.tui.screens.picker import PickerScreen
 from leaktui.tui.screens.watch import WatchScreen
+from leaktui.tui.source import SeriesSource
+from leaktui.wire.profile import decode_profile
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import FakeInvestigation, FakeScan, looking
 from tests.tui.scene import LEAKING, PROCESSES, SECOND, SUSPECT
@@ -293,9 +299,12 @@ async def test_export_of_a_table_is_private_and_masks_queries(tmp_path: Path) ->
     async with app.run_test(size=(200, 50)) as pilot:
         await wait_for_facts(pilot)
         await pilot.press("4", "e")
-    (path,) = tmp_path.iterdir()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    profile, path = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (path, profile)} == {0o600}
     assert path.name.startswith("leaktui-4242-bodies-") and path.suffix == ".tsv"
+    assert profile.name == path.name.replace(".tsv", ".pb.gz")
+    assert sum(sample.values[0] for sample in decode_profile(profile.read_bytes()).samples) == 41
+    assert b"secret" not in gzip.decompress(profile.read_bytes())
     header, first, *others = path.read_text().splitlines()
     assert header.split("\t")[:3] == ["state", "method", "URL"]
     assert first.split("\t")[:3] == ["open", "GET", "http://users.internal:8080/v1/users/1000?token=…"]
@@ -310,6 +319,33 @@ async def test_export_of_suspects_is_the_report(tmp_path: Path) -> None:
         await pilot.press("e")
     (path,) = tmp_path.iterdir()
     assert path.suffix == ".md" and path.read_text() == "# main.loadUser\n"
+
+
+async def test_export_of_suspects_has_the_page_beside_the_ticket(tmp_path: Path) -> None:
+    def write_page(diagnosis: Diagnosis, history: SeriesSource) -> str:
+        return f"<p>{len(history.series(Metric.RSS))} points</p>"
+
+    app = make_app(directory=tmp_path, write_report=lambda diagnosis: "# report\n", write_page=write_page)
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("e")
+        await wait_for(pilot, lambda: "written to" in screen_text(app))
+    page, ticket = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    assert page.stem == ticket.stem and (page.suffix, ticket.suffix) == (".html", ".md")
+    assert re.fullmatch(r"<p>[1-9]\d* points</p>", page.read_text())
+
+
+async def test_export_of_goroutines_counts_what_the_pane_counts(tmp_path: Path) -> None:
+    app = make_app(directory=tmp_path)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("3", "e")
+        facts = watch_screen(app).facts
+    profile, _ = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    decoded = decode_profile(profile.read_bytes())
+    assert facts is not None
+    assert [item.name for item in decoded.value_types] == ["goroutines"]
+    assert sum(sample.values[0] for sample in decoded.samples) == facts.snapshot.goroutine_count
 
 
 async def test_export_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from leaktui.model.ledger import LedgerKind
 from leaktui.tui.app import LeaktuiApp
 from leaktui.tui.screens.probes import ProbesScreen
 from leaktui.tui.screens.watch import WatchScreen
+from leaktui.wire.profile import decode_profile
 from tests.tui.driving import make_app, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import FakeInvestigation, probing, read_from_memory
 from tests.tui.scene import (
@@ -330,13 +331,17 @@ async def test_export_of_the_ledger_masks_and_is_named_for_it(tmp_path: Path) ->
     async with app.run_test(size=SMALL) as pilot:
         await wait_for_facts(pilot)
         await pilot.press(*LEDGER, "e")
-        (path,) = tmp_path.iterdir()
+        profile, path = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+        assert profile.name == path.name.replace(".tsv", ".pb.gz")
+        columns = [item.name for item in decode_profile(profile.read_bytes()).value_types]
+        assert columns == ["open", "opened", "closed", "bytes"]
         assert path.name.startswith("leaktui-4242-bodies-ledger-bodies-")
         header, first, *others = path.read_text().splitlines()
         assert header.split("\t")[:6] == ["opened", "closed", "to end", "open", "never", "oldest"]
         assert first.split("\t")[:8] == ["98", "0", "", "96", "1", "11.5", "main.loadUser", "user.go:41"]
         assert len(others) == 2
         path.unlink()
+        profile.unlink()
         await pilot.press("enter", "e")
         (path,) = tmp_path.iterdir()
         assert "1000?token=…" in path.read_text() and "secret" not in path.read_text()

@@ -24,6 +24,7 @@ from leaktui.tui.holder_lines import look_of
 from leaktui.tui.ledger_lines import sums_lines
 from leaktui.tui.panes.ledger import ledger_listing, next_kind
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
+from leaktui.tui.profiles import bodies_profile, ledger_profile
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.line_view import Lines
@@ -263,6 +264,9 @@ class BodiesRoot(TableLevel):
     @property
     def export_suffix(self) -> str:
         return f"-ledger-{self._kind.value}" if self.in_ledger else ""
+
+    def export_profile(self, facts: Facts) -> bytes | None:
+        return ledger_profile(facts, self._kind) if self.in_ledger else bodies_profile(facts)
 
     def show_ledger(self, kind: LedgerKind) -> None:
         """List what probes saw of *kind*."""

@@ -13,6 +13,7 @@ from leaktui.tui.details import goroutine_lines, group_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.drill import find_detail, goroutine_level
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
+from leaktui.tui.profiles import goroutines_profile
 from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
@@ -263,9 +264,16 @@ def _goroutines_listing() -> Listing[Goroutine]:
     )  # fmt: skip
 
 
+class GoroutinesRoot(TableLevel):
+    """The first level of the pane."""
+
+    def export_profile(self, facts: Facts) -> bytes | None:
+        return goroutines_profile(facts)
+
+
 def goroutines_root() -> TableLevel:
     """The first level of the pane."""
-    return TableLevel(
+    return GoroutinesRoot(
         "Goroutines",
         [
             stacks_listing(),

@@ -20,6 +20,7 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.heap_census import classes_listing, coverage_text, types_listing
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel
+from leaktui.tui.profiles import heap_profile
 from leaktui.tui.widgets.columns import Column, name_column, number_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Line, Span
@@ -290,6 +291,9 @@ class HeapRoot(TableLevel):
         of_types = self._mode > len(self._sites)
         whole = coverage_text(census) if of_types else census_summary(census)
         return (*super().caption(), (f" · {whole}", "muted"))
+
+    def export_profile(self, facts: Facts) -> bytes | None:
+        return heap_profile(facts) if self.by_site else None
 
     def call_tree(self) -> Level:
         """All stacks as one tree, by the present measure."""

@@ -75,6 +75,10 @@ class Level(Container):
         """What an export is called after the pane's name: `-ledger-fds`."""
         return ""
 
+    def export_profile(self, facts: Facts) -> bytes | None:
+        """What is listed as a pprof profile, for a file beside the table; None where it is none."""
+        return None
+
     @property
     def frame(self) -> Frame | None:
         """The frame under the cursor, for `$EDITOR`."""

@@ -15,13 +15,15 @@ from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.census_growth import growing_samples
+from leaktui.analysis.measurement import measure, suspect_of
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import LEDGERS, Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import SourceState
-from leaktui.model.finding import Confidence, Diagnosis, LeakKind, Verdict
+from leaktui.model.finding import Confidence, Diagnosis, Finding, LeakKind, Verdict
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.target import Target
+from leaktui.model.verification import Measurement
 from leaktui.session import CADENCE, ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
 from leaktui.text import printable
 
@@ -83,6 +85,7 @@ class Investigation:
         self._automatic = automatic
         self._baseline: float | None = None
         self._assessment = EMPTY
+        self._judging = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._was_tracing = False
@@ -236,6 +239,11 @@ class Investigation:
         return sum(seen is not None for seen in (snapshot.groups, snapshot.heap, snapshot.bodies))
 
     def _assess(self) -> None:
+        with self._judging:
+            self._judge()
+        self._listener(Assessed(self._assessment))
+
+    def _judge(self) -> None:
         if self._program is None:
             self._program = self._load_program()
         # Sources change without a new fact; the newest snapshot has the newest sources.
@@ -251,7 +259,6 @@ class Investigation:
             probing=self.session.probing,
         )
         self._assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
-        self._listener(Assessed(self._assessment))
 
     def _order_what_helps(self) -> None:
         """Order the next light look that may settle what is open."""
@@ -406,6 +413,15 @@ class Investigation:
         self._assess()
 
     # -- result --------------------------------------------------------------------------------
+
+    def measure(self, *, of: Finding | None = None, seconds: float = math.inf) -> Measurement:
+        """The figures of the last *seconds*; of what *of* leaks, wherever its line has moved to."""
+        snapshots = self.session.history.snapshots or (self.session.snapshot,)
+        since = snapshots[-1].time - seconds
+        recent = [item for item in snapshots if item.time >= since]
+        with self._judging:
+            program = self._program or UnknownProgram()
+            return measure(recent, self._assessment, program, of=suspect_of(of) if of is not None else None)
 
     def diagnosis(self) -> Diagnosis:
         """What is known now, as the contract wants it."""

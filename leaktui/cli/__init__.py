@@ -93,6 +93,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.diagnosing import run_diagnose
 
         return run_diagnose(options)
+    if options.command == "guide":
+        from leaktui.cli.guiding import run_guide
+
+        return run_guide(options)
     if options.command == "doctor":
         from leaktui.cli.examining import run_doctor
 

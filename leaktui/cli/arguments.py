@@ -26,6 +26,7 @@ examples:
   leaktui                              pick a Go process and look at it
   leaktui --pid 4242                   look at one
   leaktui diagnose --pid 4242 --json   no screen: the verdict, for a script
+  leaktui guide --pid 4242             the same, step by step, with why and how by hand
   leaktui doctor --pid 4242            what can be seen of it, and what it takes to see more
   leaktui demo                         a service that leaks, to try it on
 
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     # Only the options of a command that were given override those that stood before it.
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_diagnose(commands)
+    _add_guide(commands)
     _add_doctor(commands)
     _add_ps(commands)
     _add_demo(commands)
@@ -120,6 +122,27 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.set_defaults(form="text")
+
+
+def _add_guide(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "guide",
+        "walk through a diagnosis step by step, as text: what is done, why, what was seen, how to do it by hand",
+        "exit status: 0 nothing leaks, 1 a leak, 2 cannot inspect, 3 undecided\n"
+        "On the screen the same is the key w, or `leaktui --walkthrough`.\n\n" + _PPROF_NOTES,
+    )
+    _add_target(parser)
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.guide/1 form"
+    )
+    _add_consent(parser)
+    _add_source_roots(parser)
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.set_defaults(form="text")

@@ -7,14 +7,12 @@ still reported, a second one ends everything.
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from leaktui.cli.credentials import read_credentials
 from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.interruption import interruptible
 from leaktui.cli.output import (
     ProgressLine,
     ReportFile,
@@ -69,7 +67,7 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
 
     try:
         # Signals first: whoever interrupts early still gets an orderly end.
-        with _interruptible(stop), select_target(options, credentials) as selection:
+        with interruptible(stop), select_target(options, credentials) as selection:
             line.show("looking for what works on this process")
             capabilities = probe_engines(selection, url=options.url)
             require_answers(capabilities, url=options.url)
@@ -113,28 +111,6 @@ def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], 
         detail = format_source_detail(failed[0], MASKED)
         remedy = "" if failed[0].remedy else "try again, or give the program's own address with --url"
         raise EngineError(f"nothing could be read through {failed[0].name}: {detail}", remedy=remedy)
-
-
-@contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets *stop*; the next one acts as it did before."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        restore()
-
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        restore()
 
 
 def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, width: int) -> str:

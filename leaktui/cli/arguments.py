@@ -67,6 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_consent(parser)
     _add_source_roots(parser)
     _add_screen(parser)
+    parser.add_argument(
+        "--walkthrough",
+        action="store_true",
+        default=False,
+        help="begin with the guided walkthrough (the key w)",
+    )
     parser.set_defaults(command=None)
     # Only the options of a command that were given override those that stood before it.
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -173,6 +179,15 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "--headless", action="store_true", default=False, help="only run it and print its pid, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--demo-fix",
+        action="store_true",
+        default=False,
+        help="go straight to the end: the repaired build in its place, and the curve that flattens",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", default=False, help="the walkthrough as text, without a screen"
     )
     _add_screen(parser)
 

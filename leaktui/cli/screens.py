@@ -10,16 +10,21 @@ import argparse
 import copy
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from leaktui.cli.credentials import Credentials, read_credentials
 from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.explaining import explainer
 from leaktui.errors import UsageError
 
 if TYPE_CHECKING:
     from leaktui.engines.processes import ProcessScan
     from leaktui.model.finding import Diagnosis
     from leaktui.tui.source import InvestigationLike, Listener, OpenTarget
+
+Swap = Callable[[], argparse.Namespace]
+"""Puts the repaired build in the place of the demo; the options that name it."""
 
 
 def run_screens(options: argparse.Namespace) -> ExitStatus:
@@ -43,11 +48,23 @@ def refuse_without_terminal(instead: str) -> None:
         raise UsageError("TERM names a terminal that cannot show the screens", remedy=f"set it, or {instead}")
 
 
-def show_target(options: argparse.Namespace) -> ExitStatus:
-    """The screens on the process that *options* name. Raises LeaktuiError."""
+def show_target(options: argparse.Namespace, *, swap: Swap | None = None) -> ExitStatus:
+    """The screens on the process that *options* name; in the demo the walkthrough can *swap*. Raises LeaktuiError."""
     # A password is asked for before the screen is taken.
     title = f"pid {options.pid}" if options.pid is not None else "pprof"
-    return _run(options, _opener(options, read_credentials(options)), title=title)
+    credentials = read_credentials(options)
+
+    def swap_target() -> tuple[int, OpenTarget]:
+        assert swap is not None
+        mended = swap()
+        return mended.pid, _opener(mended, credentials)
+
+    return _run(
+        options,
+        _opener(options, credentials),
+        title=title,
+        swap=swap_target if swap is not None else None,
+    )
 
 
 def _pick(options: argparse.Namespace) -> ExitStatus:
@@ -67,10 +84,17 @@ def _pick(options: argparse.Namespace) -> ExitStatus:
     return _run(options, None, picker=list_processes, open_pid=open_pid)
 
 
-def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: Any) -> ExitStatus:
+def _run(
+    options: argparse.Namespace,
+    target: OpenTarget | None,
+    *,
+    swap: Callable[[], tuple[int, OpenTarget]] | None = None,
+    **arguments: Any,
+) -> ExitStatus:
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     from leaktui.tui.app import run
+    from leaktui.tui.walk_orders import Walking
 
     roots = [tuple(text.split("=", 1)) for text in options.source_roots or ()]
     status = run(
@@ -79,6 +103,12 @@ def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: An
         lean=options.lean,
         read_only=options.read_only,
         source_roots=[(build, local) for build, local in roots],
+        walking=Walking(
+            at_once=swap is not None or options.walkthrough,
+            explain=explainer(options),
+            swap=swap,
+            brief=getattr(options, "demo_fix", False),
+        ),
         **arguments,
     )
     return ExitStatus(status)

@@ -16,7 +16,7 @@ from leaktui.session.history import Metric
 _DRAWN = frozenset({Name.GROW, Name.KIND, Name.VERIFY})
 
 AFTER_SECONDS = 15.0
-"""The repaired build is watched so long before it is compared."""
+"""Both builds are watched at least so long before they are compared."""
 
 
 def look(name: Name, state: State, sight: Sight) -> tuple[Seen, ...]:
@@ -72,11 +72,12 @@ def wishes_of(state: State, sight: Sight) -> tuple[Wish, ...]:
         return (Wish(WishKind.EXPLAIN, finding=finding),)
     if name is Name.VERIFY:
         if not state.wished(WishKind.SWAP):
-            return (Wish(WishKind.SWAP, finding=finding),) if state.before is not None else ()
-        if state.after_pid and sight.snapshot.target.pid == state.after_pid and _long_enough(state, sight):
+            ready = state.before is not None and _long_enough(sight)
+            return (Wish(WishKind.SWAP, finding=finding),) if ready else ()
+        if state.after_pid and sight.snapshot.target.pid == state.after_pid and _long_enough(sight):
             return (Wish(WishKind.VERIFY, finding=finding),)
     return ()
 
 
-def _long_enough(state: State, sight: Sight) -> bool:
+def _long_enough(sight: Sight) -> bool:
     return sight.watched_seconds >= AFTER_SECONDS

@@ -181,7 +181,7 @@ def _choose(state: State, sight: Sight) -> State:
     if name is Name.CONFIRM and state.holder is None and not state.address and not state.goid:
         case = choose_case(sight, finding)
         return replace(state, holder=case.body, address=case.address, goid=case.goid)
-    if name is Name.VERIFY and state.before is None:
+    if name is Name.VERIFY and not state.wished(WishKind.SWAP):
         metric = sight.metric_of(finding.kind)
         points = tuple(sight.series.get(metric, ()))
         return replace(state, before=Before(metric, points, sight.snapshot.target.pid or 0))

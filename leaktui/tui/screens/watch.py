@@ -39,6 +39,7 @@ from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
 from leaktui.tui.screens.watch_keys import WatchKeys
 from leaktui.tui.source import InvestigationLike, OpenTarget
 from leaktui.tui.strip import Progress
+from leaktui.tui.walk_orders import Walking, WalkMoved, WalkOrders
 from leaktui.tui.widgets.document import Document
 from leaktui.tui.widgets.key_bar import KeyBar
 from leaktui.tui.widgets.line_table import LineTable
@@ -72,6 +73,7 @@ class WatchScreen(WatchKeys):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_failure: Callable[[LeaktuiError], None],
+        walking: Walking | None = None,
     ) -> None:
         super().__init__()
         self._open_target = open_target
@@ -92,6 +94,8 @@ class WatchScreen(WatchKeys):
         self._let_go = False
         self.orders = Orders(self)
         self.probes = ProbeOrders(self)
+        self._walking = walking or Walking()
+        self.walk = WalkOrders(self, self._walking, clock)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -113,6 +117,8 @@ class WatchScreen(WatchKeys):
         # The first picture goes out before the engines' imports compete for the interpreter.
         self.call_after_refresh(self._begin_opening)
         self.set_interval(max(1.0, self._tick), self._redraw_when_quiet)
+        if self._walking.at_once:
+            self.walk.open()
 
     def _begin_opening(self) -> None:
         threading.Thread(target=self._open, name="leaktui-open", daemon=True).start()
@@ -139,6 +145,22 @@ class WatchScreen(WatchKeys):
         self.investigation = message.investigation
         self.investigation.start()
         self.redraw()
+
+    def follow(self, open_target: OpenTarget, opening: str) -> None:
+        """Let go of the target and look at the one that took its place."""
+        before, self.investigation = self.investigation, None
+        if before is not None:
+            before.disarm()
+            self.run_worker(before.close, thread=True, group="closing")
+        self._open_target, self._opening = open_target, opening
+        self.facts, self._baseline_at, self._shown_sorts = None, None, 0
+        self._progress.clear()
+        for pane in self.query(Pane):
+            pane.go_to_root()
+        self._begin_opening()
+
+    def on_walk_moved(self, message: WalkMoved) -> None:
+        self.walk.moved(message.event)
 
     def on_opening_failed(self, message: OpeningFailed) -> None:
         self._on_failure(message.error)

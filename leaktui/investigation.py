@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
@@ -60,7 +60,7 @@ class Investigation:
     *load_program* is called once, in the analysis thread, and may take its time (it reads the executable).
     With *dumps*, full goroutine dumps are taken now and then (each stops the target for milliseconds);
     without, only when nothing gentler can tell who started what piles up. With *probes*, they are armed as soon
-    as there is something for them to tell; without, only by `arm`.
+    as there is something for them to tell; without, only by `arm`. *cadence* and *clock* are the session's.
     """
 
     def __init__(
@@ -75,10 +75,13 @@ class Investigation:
         dumps: bool = True,
         probes: bool = False,
         deadline_seconds: float = 60.0,
+        cadence: Mapping[Want, float] = CADENCE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target = target
         self.deadline_seconds = deadline_seconds
-        self.started = time.monotonic()
+        self._clock = clock
+        self.started = clock()
         self._listener = listener
         self._load_program = load_program
         self._program: Program | None = None
@@ -104,7 +107,13 @@ class Investigation:
         self._armed_once: set[LedgerKind] = set()
         self._dumps = dumps
         self.session = Session(
-            target, engines, self._on_event, cadence=CADENCE, allow_pauses=allow_pauses, dumps=dumps
+            target,
+            engines,
+            self._on_event,
+            cadence=cadence,
+            allow_pauses=allow_pauses,
+            dumps=dumps,
+            clock=clock,
         )
         self._thread = threading.Thread(target=self._run, name="leaktui-analysis", daemon=True)
 
@@ -112,7 +121,7 @@ class Investigation:
 
     def start(self) -> None:
         """Begin watching."""
-        self.started = time.monotonic()
+        self.started = self._clock()
         self.session.start()
         self._thread.start()
 
@@ -134,7 +143,7 @@ class Investigation:
     @property
     def elapsed_seconds(self) -> float:
         """Seconds since `start`."""
-        return time.monotonic() - self.started
+        return self._clock() - self.started
 
     @property
     def tracing(self) -> bool:
@@ -157,7 +166,7 @@ class Investigation:
 
     def set_baseline(self) -> None:
         """From now on the deltas of rows count from this moment."""
-        self._baseline = time.monotonic()
+        self._baseline = self._clock()
         self._wake.set()
 
     def take_trace(self, seconds: float = _FIRST_TRACE_SECONDS) -> bool:
@@ -413,6 +422,11 @@ class Investigation:
         self._assess()
 
     # -- result --------------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """What is known of the executable; of none before the first judgement."""
+        return self._program or UnknownProgram()
 
     def measure(self, *, of: Finding | None = None, seconds: float = math.inf) -> Measurement:
         """The figures of the last *seconds*; of what *of* leaks, wherever its line has moved to."""

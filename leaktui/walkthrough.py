@@ -140,12 +140,16 @@ class Walkthrough:
         self._watched: Watched | None = None
         self._before: Measurement | None = None
 
-    def look(self, watched: Watched) -> None:
-        """Show the guide the newest facts of *watched*, which is another one once the fix took over."""
+    def look(self, watched: Watched, now: float | None = None) -> None:
+        """Show the guide the newest facts of *watched*, which is another one once the fix took over.
+
+        *now* is the time of the session's clock, where that is not the walkthrough's own (a capture's stands still).
+        """
         self._watched = watched
         if self.state.after_pid:
             self._watch_the_fix(watched)
-        self.happen(FactsCame(self._clock(), read_sight(watched, self._clock())))
+        time = self._clock()
+        self.happen(FactsCame(time, read_sight(watched, time if now is None else now)))
 
     def happen(self, event: Event) -> None:
         """Take *event*, and do what is wished for since."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from leaktui.analysis.measurement import Suspect, measure_name, same_suspect
 from leaktui.model.finding import LeakKind
 from leaktui.model.verification import Measure, Measurement, Verification, VerificationVerdict
-from leaktui.text import format_bytes, format_count, format_duration, format_rate, short_function
+from leaktui.text import format_count, format_duration, format_rate, short_function
 
 _LEAST_EXPECTED = 5.0
 """So many would have been left by the old build: fewer prove nothing."""
@@ -214,8 +214,3 @@ def _pair(before: Measurement, after: Measurement) -> tuple[tuple[Measure | None
     news = {item.name: item for item in after.measures}
     names = dict.fromkeys((*olds, *news))
     return tuple((olds.get(name), news.get(name)) for name in names)
-
-
-def format_measure(value: float, unit: str) -> str:
-    """A value of a row as people read it."""
-    return format_bytes(value) if unit == "bytes" else format_count(value)

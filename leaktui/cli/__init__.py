@@ -105,10 +105,22 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.listing import run_ps
 
         return run_ps(options)
+    if options.command == "record":
+        from leaktui.cli.recording import run_record
+
+        return run_record(options)
+    if options.command == "verify":
+        from leaktui.cli.verifying import run_verify
+
+        return run_verify(options)
     if options.command == "demo":
         from leaktui.cli.demonstrating import run_demo
 
         return run_demo(options)
+    if options.capture is not None:
+        from leaktui.cli.opening import run_open
+
+        return run_open(options)
     from leaktui.cli.screens import run_screens
 
     return run_screens(options)

@@ -7,16 +7,19 @@ still reported, a second one ends everything.
 from __future__ import annotations
 
 import argparse
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from leaktui.cli.credentials import read_credentials
 from leaktui.cli.exit_status import ExitStatus
-from leaktui.cli.interruption import interruptible
 from leaktui.cli.output import (
     ProgressLine,
     ReportFile,
     report_width,
+    say,
     wants_colour,
     write_answer,
 )
@@ -56,6 +59,8 @@ def run_diagnose(options: argparse.Namespace) -> ExitStatus:
 
 
 def _watch(options: argparse.Namespace) -> Diagnosis:
+    if options.capture is not None:
+        return _read(options)
     credentials = read_credentials(options)
     line = ProgressLine()
     stop = threading.Event()
@@ -88,6 +93,21 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
     return diagnosis
 
 
+def _read(options: argparse.Namespace) -> Diagnosis:
+    """The verdict of a capture."""
+    from leaktui.cli.opening import open_tape
+    from leaktui.replaying import conclude_capture
+
+    tape = open_tape(options)
+    stop = threading.Event()
+    with interruptible(stop):
+        investigation = conclude_capture(tape, stop=stop)
+    investigation.close()
+    if tape.shortfall:
+        say(tape.shortfall)
+    return investigation.diagnosis()
+
+
 def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], *, interrupted: bool) -> None:
     """ "Undecided" is for what was seen. Raises TargetGone or EngineError where nothing could be seen."""
     pid = diagnosis.target.pid
@@ -111,6 +131,28 @@ def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], 
         detail = format_source_detail(failed[0], MASKED)
         remedy = "" if failed[0].remedy else "try again, or give the program's own address with --url"
         raise EngineError(f"nothing could be read through {failed[0].name}: {detail}", remedy=remedy)
+
+
+@contextmanager
+def interruptible(stop: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets *stop*; the next one acts as it did before."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        restore()
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _format(diagnosis: Diagnosis, options: argparse.Namespace, *, colour: bool, width: int) -> str:

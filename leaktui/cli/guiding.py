@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from leaktui.cli.credentials import Credentials, read_credentials
+from leaktui.cli.diagnosing import interruptible
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.explaining import explainer
-from leaktui.cli.interruption import interruptible
 from leaktui.cli.output import ProgressLine, report_width, wants_colour, write_answer
 from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
 from leaktui.guide import BRIEF, Outcome, State, begin

@@ -59,7 +59,7 @@ def show_target(options: argparse.Namespace, *, swap: Swap | None = None) -> Exi
         mended = swap()
         return mended.pid, _opener(mended, credentials)
 
-    return _run(
+    return run_app(
         options,
         _opener(options, credentials),
         title=title,
@@ -81,16 +81,17 @@ def _pick(options: argparse.Namespace) -> ExitStatus:
         chosen.pid = pid
         return _opener(chosen, credentials)
 
-    return _run(options, None, picker=list_processes, open_pid=open_pid)
+    return run_app(options, None, picker=list_processes, open_pid=open_pid)
 
 
-def _run(
+def run_app(
     options: argparse.Namespace,
     target: OpenTarget | None,
     *,
     swap: Callable[[], tuple[int, OpenTarget]] | None = None,
     **arguments: Any,
 ) -> ExitStatus:
+    """The application with what *options* say of its look; *arguments* are those of `tui.app.run`."""
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     from leaktui.tui.app import run

@@ -48,8 +48,15 @@ def _choose(name: Name, finding: Finding | None, sight: Sight) -> list[str]:
     if name is Name.FIX:
         return _edit(finding)
     if name is Name.REPORT:
-        return [f"leaktui diagnose {leaktui} --md -o report.md"]
-    return [f"leaktui diagnose {leaktui}"]
+        return [
+            f"leaktui diagnose {leaktui} --md -o report.md",
+            f"leaktui record {leaktui} -o before.leaktui",
+            "leaktui verify --baseline before.leaktui --pid NEW    (after the fix)",
+        ]
+    return [
+        "leaktui record --pid OLD -o before.leaktui",
+        f"leaktui verify --baseline before.leaktui {leaktui}",
+    ]
 
 
 def _counts(pid: int | None, url: str) -> list[str]:

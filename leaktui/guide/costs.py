@@ -78,10 +78,10 @@ def _debugger(state: State, sight: Sight) -> Question | None:
 
 
 def _files(state: State) -> Question | None:
-    if not _fresh(state, WishKind.WRITE):
+    if state.demo or not _fresh(state, WishKind.WRITE):
         return None
     return Question(
-        "Write the report and the baseline for `leaktui verify` into this directory?",
-        "Two files, readable by you only.",
+        "Write the report into this directory, as Markdown for a ticket?",
+        "A new file, readable by you only; secrets are masked.",
         Wish(WishKind.WRITE),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from leaktui.guide.state import State, StepState
 from leaktui.guide.words import SHORT_METRICS, value_of
@@ -78,14 +79,17 @@ def draw_graph(
 
 
 def _filled(columns: Sequence[float | None], turn: int | None) -> list[float | None]:
-    """Each column with the last value seen, but none carried over from one build to the next."""
-    filled: list[float | None] = []
-    last: float | None = None
-    for index, value in enumerate(columns):
-        if turn is not None and index == turn:
-            last = None
-        last = value if value is not None else last
-        filled.append(last)
+    """Each column with a value, between two that were seen on the line from one to the other; no line crosses *turn*."""
+    filled = list(columns)
+    known = [index for index, value in enumerate(columns) if value is not None]
+    for left, right in pairwise(known):
+        if turn is not None and left < turn <= right:
+            continue
+        first, last = columns[left], columns[right]
+        if first is None or last is None:
+            continue
+        for index in range(left + 1, right):
+            filled[index] = first + (last - first) * (index - left) / (right - left)
     return filled
 
 

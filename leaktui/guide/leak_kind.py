@@ -53,7 +53,7 @@ def _follows(metric: Metric, sight: Sight) -> Seen | None:
     if slope is None or not slope.rising:
         return None
     rate = format_rate(slope.per_minute, as_bytes=in_bytes(metric))
-    return Seen(f"{METRIC_WORDS[metric]} rise with it: {rate}", source_of(metric, sight), Weight.SIDE)
+    return Seen(f"with it: {METRIC_WORDS[metric]} {rate}", source_of(metric, sight), Weight.SIDE)
 
 
 def _level_numbers(sight: Sight) -> Iterable[Seen]:

@@ -88,7 +88,7 @@ class WishKind(Enum):
     DETAIL = "look closely at a goroutine"
     INSPECT = "have a debugger look at a goroutine"
     EXPLAIN = "read the function"
-    WRITE = "write the report and the baseline"
+    WRITE = "write the report"
     SWAP = "run the repaired build"
     VERIFY = "compare before and after"
 

@@ -108,6 +108,10 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
+NEEDS_PROCESS = frozenset(("pause", "refresh", "trace", "probes", "choose_probes", "collect"))
+"""Actions that have nobody to ask where a capture is shown."""
+
+
 def iter_actions(place: Place) -> Iterator[Action]:
     """The actions of *place*, in the table's order."""
     for action in ACTIONS:

@@ -28,7 +28,7 @@ from leaktui.tui.export import format_tsv, write_new_file
 from leaktui.tui.facts import Facts
 from leaktui.tui.screens.watch import PANES, WatchScreen
 from leaktui.tui.source import OpenTarget, ProcessScan, ReportWriter
-from leaktui.tui.source_files import SourceFinder
+from leaktui.tui.source_files import KeptSource, SourceFinder
 from leaktui.tui.stopping import StopGuard
 from leaktui.tui.theme import ANSI, DARK
 from leaktui.tui.walk_orders import Walking
@@ -64,6 +64,8 @@ class LeaktuiApp(App[None]):
         wall_clock: Callable[[], float] = time.time,
         directory: Path | None = None,
         walking: Walking | None = None,
+        capture: str = "",
+        kept_source: KeptSource | None = None,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -86,7 +88,8 @@ class LeaktuiApp(App[None]):
         self._wall_clock = wall_clock
         self.directory = directory
         self.read_only = read_only
-        self.source_finder = SourceFinder(source_roots)
+        self.capture = capture
+        self.source_finder = SourceFinder(source_roots, kept=kept_source)
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
         self._stop_guard = StopGuard(self._before_stop)
@@ -242,12 +245,18 @@ def run(
     read_only: bool = False,
     source_roots: Sequence[tuple[str, str]] = (),
     walking: Walking | None = None,
+    capture: str = "",
+    kept_source: KeptSource | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
 ) -> int:
     """Run the interface until the user leaves; 0, or raises the LeaktuiError that kept *target* shut.
 
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
     makes the Markdown of an export, *walking* says how the walkthrough goes. *source_roots* are FROM=TO pairs.
+    *capture* says in a few words that a capture is shown, and of when; *kept_source* gives the source it holds, and the
+    clocks are its own.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -261,6 +270,10 @@ def run(
         read_only=read_only,
         source_roots=source_roots,
         walking=walking,
+        capture=capture,
+        kept_source=kept_source,
+        clock=clock,
+        wall_clock=wall_clock,
     )
     try:
         app.run()

@@ -111,7 +111,12 @@ def step_lines(state: State, width: int, source: Sequence[str] = ()) -> list[Doc
         return [*lines, DocLine(), *_labelled("Left out", item.reason, "warning")]
     if item.seen:
         lines.append(DocLine())
+    excerpt = _excerpt_lines(state, source) if item.step.name is Name.LINE and source else []
     for index, seen in enumerate(item.seen):
+        if excerpt and seen.source:
+            # The code comes before what it rests on: that may be long.
+            lines += [*excerpt, DocLine()]
+            excerpt = []
         text: Line = ((printable(seen.text), _TONES[seen.weight]),)
         if seen.source:
             text = (*text, (f"  {printable(seen.source, 40)}", "comment"))
@@ -122,8 +127,7 @@ def step_lines(state: State, width: int, source: Sequence[str] = ()) -> list[Doc
         lines += [DocLine(), *_graph_lines(graph)]
     if item.step.name is Name.FIX and source:
         lines += _source_lines(state, source)
-    elif item.step.name is Name.LINE and source:
-        lines += _excerpt_lines(state, source)
+    lines += excerpt
     lines += _hand_lines(item)
     if item.reason:
         lines += [DocLine(), *_labelled("Note", item.reason, "muted")]
@@ -163,15 +167,15 @@ def _hand_lines(item: StepState) -> list[DocLine]:
 
 def _graph_lines(graph: Graph) -> list[DocLine]:
     lines = []
-    for index, row in enumerate(graph.rows):
-        label = graph.title if index == 0 else ""
+    for row in graph.rows:
         if graph.turn is None:
             spans: Line = ((row, "graph"),)
         else:
             turn = graph.turn
             spans = ((row[:turn], "warning"), (row[turn : turn + 1], "muted"), (row[turn + 1 :], "success"))
-        lines.append(DocLine(((fit_text(label, _LABEL), "muted"), *spans), wrap=False))
-    lines.append(DocLine(((" " * _LABEL, "plain"), (graph.foot, "muted")), wrap=False))
+        lines.append(DocLine(((" " * _LABEL, "plain"), *spans), wrap=False))
+    foot: Line = ((" " * _LABEL, "plain"), (f"{graph.title}: ", "plain"), (graph.foot, "muted"))
+    lines.append(DocLine(foot, wrap=False))
     return lines
 
 

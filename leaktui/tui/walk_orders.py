@@ -5,6 +5,7 @@ Law: the guide decides; here facts are shown to it, its slow wishes get a thread
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,17 @@ from textual.message import Message
 
 from leaktui.errors import LeaktuiError
 from leaktui.guide import BRIEF, State, Subject, begin
-from leaktui.guide.events import Event, FactsCame, Held, Resumed
+from leaktui.guide.events import (
+    Answered,
+    AutoTurned,
+    BackAsked,
+    Event,
+    FactsCame,
+    Held,
+    NextAsked,
+    Resumed,
+    SkipAsked,
+)
 from leaktui.model.assessment import GroupRow, SiteRow
 from leaktui.model.body import BodyHolder
 from leaktui.model.explanation import Explanation
@@ -53,15 +64,17 @@ class Walking:
     explain: Callable[[Finding], Explanation | None] = lambda finding: None
     swap: Callable[[], tuple[int, OpenTarget]] | None = None
     brief: bool = False
+    clock: Callable[[], float] = time.monotonic
 
 
 class WalkOrders:
     """Carries out the key w of a watch screen, and those of the walkthrough's own screen."""
 
-    def __init__(self, screen: WatchScreen, walking: Walking, clock: Callable[[], float]) -> None:
+    def __init__(self, screen: WatchScreen, walking: Walking) -> None:
         self._screen = screen
         self._walking = walking
-        self._clock = clock
+        # Its own clock: that of a capture stands still, whoever reads goes on.
+        self._clock = walking.clock
         self._next: tuple[int, OpenTarget] | None = None
         self._following = False
         self._files: dict[str, tuple[str, ...]] = {}
@@ -113,14 +126,18 @@ class WalkOrders:
         investigation = self._screen.investigation
         walk = self._walk
         if investigation is not None and not self._following:
-            walk.look(investigation)
+            walk.look(investigation, self._screen.leaktui.clock())
         elif walk.state.sight is not None:
             # Between two builds there is nothing new to see, but time goes on.
             walk.happen(FactsCame(self._clock(), walk.state.sight))
 
-    def press(self, event: Event) -> None:
+    def press(self, event: type[NextAsked] | type[BackAsked] | type[SkipAsked] | type[AutoTurned]) -> None:
         """Take a key."""
-        self._walk.happen(event)
+        self._walk.happen(event(self._clock()))
+
+    def answer(self, *, yes: bool) -> None:
+        """Answer the question that is open."""
+        self._walk.happen(Answered(self._clock(), yes))
 
     def moved(self, event: Event) -> None:
         """Take what came of something done aside."""

@@ -15,7 +15,7 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from leaktui.guide import State
-from leaktui.guide.events import Answered, AutoTurned, BackAsked, NextAsked, SkipAsked
+from leaktui.guide.events import AutoTurned, BackAsked, NextAsked, SkipAsked
 from leaktui.text import printable
 from leaktui.tui.actions import Place, bindings_of, iter_actions
 from leaktui.tui.guide_lines import question_lines, rail_line, rail_lines, step_lines, title_line
@@ -107,31 +107,27 @@ class WalkthroughScreen(Screen[None]):
     async def key_pressed(self, message: KeyBar.Pressed) -> None:
         await self.run_action(message.name)
 
-    @property
-    def _now(self) -> float:
-        return self.leaktui.clock()
-
     def action_next(self) -> None:
         if self._orders.state.question is not None:
-            self._orders.press(Answered(self._now, yes=False))
+            self._orders.answer(yes=False)
         else:
-            self._orders.press(NextAsked(self._now))
+            self._orders.press(NextAsked)
         self.draw()
 
     def action_before(self) -> None:
-        self._orders.press(BackAsked(self._now))
+        self._orders.press(BackAsked)
         self.draw()
 
     def action_skip(self) -> None:
-        self._orders.press(SkipAsked(self._now))
+        self._orders.press(SkipAsked)
         self.draw()
 
     def action_auto(self) -> None:
-        self._orders.press(AutoTurned(self._now))
+        self._orders.press(AutoTurned)
         self.draw()
 
     def action_say_yes(self) -> None:
-        self._orders.press(Answered(self._now, yes=True))
+        self._orders.answer(yes=True)
         self.draw()
 
     def action_open(self) -> None:

@@ -95,7 +95,7 @@ class WatchScreen(WatchKeys):
         self.orders = Orders(self)
         self.probes = ProbeOrders(self)
         self._walking = walking or Walking()
-        self.walk = WalkOrders(self, self._walking, clock)
+        self.walk = WalkOrders(self, self._walking)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -177,7 +177,8 @@ class WatchScreen(WatchKeys):
     def on_facts_arrived(self, message: FactsArrived) -> None:
         if self.investigation is None:
             return
-        wait = self._drawn_at + self._tick - self._clock()
+        # A capture is played faster than its clock: there it is the real one that paces the drawing.
+        wait = self._drawn_at + self._tick - self._pace_clock()
         if wait <= 0 or count_sorts(self.investigation) > self._shown_sorts:
             self.redraw()
         elif not self._redraw_due:
@@ -211,7 +212,7 @@ class WatchScreen(WatchKeys):
 
     def _redraw_when_quiet(self) -> None:
         """Keep the clocks going when no news come; with news they go by themselves."""
-        if self._clock() - self._drawn_at >= self._tick * 1.5:
+        if self._pace_clock() - self._drawn_at >= self._tick * 1.5:
             self.redraw()
 
     def redraw(self) -> None:
@@ -219,7 +220,7 @@ class WatchScreen(WatchKeys):
         self._redraw_due = False
         if self.investigation is None or self._let_go or not self.is_attached:
             return
-        self._drawn_at = self._clock()
+        self._drawn_at = self._pace_clock()
         self._shown_sorts = max(self._shown_sorts, count_sorts(self.investigation))
         self.facts = read_facts(
             self.investigation,
@@ -228,10 +229,14 @@ class WatchScreen(WatchKeys):
             wall_time=self._wall_clock(),
             paused=self.paused,
             baseline_at=self._baseline_at,
+            capture=self.leaktui.capture,
         )
         self._draw_frame()
         self.pane.show(self.facts)
         self.probes.settle(self.facts)
+
+    def _pace_clock(self) -> float:
+        return time.monotonic() if self.leaktui.capture else self._clock()
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -255,9 +260,12 @@ class WatchScreen(WatchKeys):
     def _draw_banner(self) -> None:
         banner = self.query_one("#banner", Lines)
         exited = self.facts.exited if self.facts is not None else None
-        banner.set_class(exited is not None, "-shown")
-        if exited is not None:
-            text = f" {printable(exited, 200)}; what was seen stays"
+        shortfall = self.facts.shortfall if self.facts is not None else ""
+        banner.set_class(exited is not None or bool(shortfall), "-shown")
+        if exited is not None or shortfall:
+            text = (
+                f" {printable(exited, 200)}; what was seen stays" if exited is not None else f" {shortfall}"
+            )
             banner.set_lines((((text, "strong"),),))
 
     def _draw_tabs(self) -> None:
@@ -359,6 +367,8 @@ class WatchScreen(WatchKeys):
             self.redraw()
 
     def action_pause(self) -> None:
+        if self.refuse_on_capture():
+            return
         if self.investigation is not None and self.facts is not None and self.facts.exited is None:
             self.paused = not self.paused
             self.investigation.session.pause(self.paused)

@@ -72,6 +72,13 @@ class WatchKeys(Screen[None]):
         assert isinstance(self.app, LeaktuiApp)
         return self.app
 
+    def refuse_on_capture(self, what: str = "") -> bool:
+        """Whether a capture is shown, where there is nobody to ask; then it is said so."""
+        if self.leaktui.capture:
+            text = "this is a capture, and the process is not here to be asked"
+            self.notify(f"{text}: {what}" if what else text, markup=False, timeout=4)
+        return bool(self.leaktui.capture)
+
     # -- filter and sort -----------------------------------------------------------------------
 
     def action_filter(self) -> None:

@@ -79,7 +79,7 @@ def draw_graph(
 
 
 def _filled(columns: Sequence[float | None], turn: int | None) -> list[float | None]:
-    """Each column with a value, between two that were seen on the line from one to the other; no line crosses *turn*."""
+    """Each column with a value, between two that were seen on the line between them; none crosses *turn*."""
     filled = list(columns)
     known = [index for index, value in enumerate(columns) if value is not None]
     for left, right in pairwise(known):

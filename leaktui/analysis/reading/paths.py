@@ -26,6 +26,7 @@ _ENDINGS = (
     "log.Panicf",
 )
 _NOTHING: States = frozenset()
+_HANDED_ON = frozenset({Hold.STORED, Hold.PASSED, Hold.RETURNED})
 
 
 @dataclass
@@ -39,7 +40,12 @@ class Outcome:
     released_at: list[Touch] = field(default_factory=list)
     wrapper_released: bool = False
     followed: bool = True
-    holds: set[Hold] = field(default_factory=set)
+    mixed: set[int] = field(default_factory=set)
+    """Starts of the departures at which it was handed on by other paths: closing it there would be wrong."""
+    taken_back: bool = False
+    """Whether it is closed on a path that stored or sent it before."""
+    reclaimed: set[int] = field(default_factory=set)
+    """Positions at which it was passed on, and yet closed here afterwards: passing it on gave nothing away."""
 
     def lines(self, *exits: Exit) -> list[int]:
         """Lines of the departures of these kinds, in order."""
@@ -69,6 +75,7 @@ class PathWalk:
         *,
         subject: int | None = None,
         declared: int = -1,
+        ignored: frozenset[int] = frozenset(),
     ) -> None:
         self._unit = unit
         self._lexemes = unit.lexemes
@@ -76,6 +83,7 @@ class PathWalk:
         self._read = read
         self._subject = subject
         self._declared = declared
+        self._ignored = ignored
         self._touches: dict[int, tuple[Touch, ...]] = {}
         self._targets: list[_Target] = []
         self._clause_entry: States = _NOTHING
@@ -276,6 +284,8 @@ class PathWalk:
     def _scope_end(self, loop: Statement, states: States, exit: Exit, line: int, start: int) -> States:
         if not loop.start <= self._declared < loop.end:
             return states
+        if any(state.hold in _HANDED_ON for state in states):
+            self.outcome.mixed.add(start)
         self._depart([state for state in states if state.hold in OWED], exit, line, start)
         return frozenset(
             replace(state, hold=Hold.NONE) if state.hold is not Hold.DEFERRED else state for state in states
@@ -285,6 +295,8 @@ class PathWalk:
         for state in states:
             if state.hold not in OWED:
                 self.outcome.ends.add(state.hold)
+        if any(state.hold in _HANDED_ON for state in states):
+            self.outcome.mixed.add(start)
         owing = [state for state in states if state.hold in OWED and not state.covered]
         if any(state.hold in OWED and state.covered for state in states):
             self.outcome.ends.add(Hold.DEFERRED)
@@ -304,7 +316,8 @@ class PathWalk:
 
     def touches_of(self, statement: Statement) -> tuple[Touch, ...]:
         if statement.start not in self._touches:
-            self._touches[statement.start] = found = self._read(statement)
+            found = tuple(item for item in self._read(statement) if item.position not in self._ignored)
+            self._touches[statement.start] = found
             self.outcome.touches += found
         return self._touches[statement.start]
 
@@ -347,15 +360,16 @@ class PathWalk:
             self.outcome.wrapper_released = True
             return replace(state, wrapper_released=True)
         if state.hold not in OWED:
-            if effect is Effect.RELEASED and state.hold in (Hold.STORED, Hold.PASSED):
+            if effect in (Effect.RELEASED, Effect.DEFERRED) and state.hold in (Hold.STORED, Hold.PASSED):
+                self.outcome.taken_back |= state.hold is Hold.STORED
+                if state.hold is Hold.PASSED:
+                    self.outcome.reclaimed |= self._passed_before(touch.position)
                 return replace(state, hold=Hold.RELEASED)
             return state
         if effect is Effect.RELEASED:
             self.outcome.released_at.append(touch)
-            self.outcome.holds.add(Hold.RELEASED)
             return replace(state, hold=Hold.RELEASED)
         if effect is Effect.DEFERRED:
-            self.outcome.holds.add(Hold.DEFERRED)
             return replace(state, hold=Hold.DEFERRED)
         if effect is Effect.STORED:
             return replace(state, hold=Hold.STORED)
@@ -373,6 +387,14 @@ class PathWalk:
             self._depart([state], Exit.WRAPPED_OVER, statement.line, statement.start)
             return replace(state, hold=Hold.NONE)
         return state
+
+    def _passed_before(self, position: int) -> set[int]:
+        return {
+            item.position
+            for touches in self._touches.values()
+            for item in touches
+            if item.effect is Effect.PASSED and item.position < position
+        }
 
     def _may_panic(self, statement: Statement, touches: tuple[Touch, ...]) -> bool:
         """Whether something in *statement* other than the release can panic: a call, an index, an assertion."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from leaktui.analysis.explain import explain_finding
 from leaktui.analysis.verification import compare
 from leaktui.engines.protocol import Want
 from leaktui.errors import LeaktuiError
@@ -20,7 +21,6 @@ from leaktui.guide.events import Event, Explained, FactsCame, Swapped, Verified,
 from leaktui.guide.looks import AFTER_SECONDS
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability
-from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.snapshot import Snapshot
@@ -92,11 +92,12 @@ class Watched(Protocol):
 class Means:
     """What a walkthrough can do besides looking; each may raise LeaktuiError or OSError.
 
-    `explain` reads a function's source; `write` writes the files and returns their paths; `swap` puts the repaired
-    build in the place of the leaking one and returns its pid, None where there is no such build.
+    `read_source` gives the text of the file the process calls so, None where it is not here. `write` writes the files
+    and returns their paths. `swap` puts the repaired build in the place of the leaking one and returns its pid; None
+    where there is no such build.
     """
 
-    explain: Callable[[Finding], Explanation | None]
+    read_source: Callable[[str], str | None] = lambda path: None
     write: Callable[[State], tuple[str, ...]] | None = None
     swap: Callable[[], int] | None = None
 
@@ -193,13 +194,16 @@ class Walkthrough:
 
     def _explain(self, finding: Finding) -> Event:
         try:
-            explanation = self._means.explain(finding)
+            explanation = explain_finding(finding, self._means.read_source)
         except (LeaktuiError, OSError) as error:
             return Explained(self._clock(), None, str(error))
-        if explanation is None:
-            why = "the source is not on this machine: say where it is with --source-root FROM=TO"
-            return Explained(self._clock(), None, why)
-        return Explained(self._clock(), explanation)
+        if explanation is not None:
+            return Explained(self._clock(), explanation)
+        location = finding.location
+        if location is not None and self._means.read_source(location.file) is not None:
+            return Explained(self._clock(), None, "the source does not say by itself why: read it below")
+        why = "the source is not on this machine: say where it is with --source-root FROM=TO"
+        return Explained(self._clock(), None, why)
 
     def _write(self) -> Event:
         if self._means.write is None:

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from leaktui.cli.credentials import Credentials, read_credentials
 from leaktui.cli.diagnosing import interruptible
 from leaktui.cli.exit_status import ExitStatus
-from leaktui.cli.explaining import explainer
 from leaktui.cli.output import ProgressLine, report_width, wants_colour, write_answer
+from leaktui.cli.recording import source_reader
 from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
 from leaktui.guide import BRIEF, Outcome, State, begin
 from leaktui.investigation import Investigation
@@ -77,10 +77,11 @@ class _Walk:
         self._form = getattr(options, "form", "text")
         self._redaction = Redaction(show_secrets=getattr(options, "show_secrets", False))
         self._colour = wants_colour(options.no_color)
+        self._read = source_reader(options)
         self._printed = 0
         self._open: ExitStack = ExitStack()
         self._investigation = self._watch(options)
-        means = Means(explainer(options), swap=self._follow if swap is not None else None)
+        means = Means(self._read, swap=self._follow if swap is not None else None)
         names = BRIEF if brief else None
         state = begin(demo=swap is not None, names=names, paced=False)
         self._walkthrough = Walkthrough(state, means, clock=time.monotonic)
@@ -138,6 +139,7 @@ class _Walk:
                 text = format_step(
                     state,
                     self._printed,
+                    read_source=self._read,
                     redaction=self._redaction,
                     colour=self._colour,
                     width=report_width(),

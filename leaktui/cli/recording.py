@@ -47,7 +47,7 @@ def run_record(options: argparse.Namespace) -> ExitStatus:
                 selection.engines,
                 open_private(options.output),
                 load_program=selection.open_program,
-                read_source=_reader(options),
+                read_source=source_reader(options),
                 seconds=options.seconds,
                 allow_pauses=not options.read_only and "pause" in (options.allow or ()),
                 mask=None if options.show_secrets else Redaction(),
@@ -73,8 +73,9 @@ def _summary(recording: Recording, path: str) -> str:
     )
 
 
-def _reader(options: argparse.Namespace) -> ReadSource:
-    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
+def source_reader(options: argparse.Namespace) -> ReadSource:
+    """What gives the text of a source file by the path the process has for it, through the options' source roots."""
+    roots = tuple(parse_source_root(text) for text in getattr(options, "source_roots", None) or ())
 
     def read(path: str) -> str | None:
         found = read_source(map_source_path(path, roots))

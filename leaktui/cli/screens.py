@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from leaktui.cli.credentials import Credentials, read_credentials
 from leaktui.cli.exit_status import ExitStatus
-from leaktui.cli.explaining import explainer
 from leaktui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +105,6 @@ def run_app(
         source_roots=[(build, local) for build, local in roots],
         walking=Walking(
             at_once=swap is not None or options.walkthrough,
-            explain=explainer(options),
             swap=swap,
             brief=getattr(options, "demo_fix", False),
         ),

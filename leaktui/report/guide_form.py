@@ -7,7 +7,7 @@ diagnosis as `leaktui.diagnosis/1` in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from leaktui.guide import CLOCK_SECONDS, Progress, State, StepState, Weight
@@ -18,7 +18,6 @@ from leaktui.model.finding import Diagnosis
 from leaktui.report.json_form import diagnosis_document
 from leaktui.report.redaction import MASKED, Redaction
 from leaktui.report.wrapping import wrap_text
-from leaktui.source_text import read_source
 from leaktui.text import printable
 
 SCHEMA = "leaktui.guide/1"
@@ -32,8 +31,12 @@ _CODES = {
     Weight.PLAIN: "",
 }
 _MARKS = {Progress.DONE: "✓", Progress.SKIPPED: "–", Progress.DOING: "…", Progress.TO_DO: "·"}
-_CONTEXT = 2
+_CONTEXT = 1
 _LONGEST_LINE = 200
+
+
+ReadSource = Callable[[str], str | None]
+"""The text of the source file that the process calls by that path; None where it is not here."""
 
 
 def format_clock(seconds: float) -> str:
@@ -43,17 +46,32 @@ def format_clock(seconds: float) -> str:
 
 
 def format_step(
-    state: State, index: int, *, redaction: Redaction = MASKED, colour: bool = False, width: int = 80
+    state: State,
+    index: int,
+    *,
+    read_source: ReadSource = lambda path: None,
+    redaction: Redaction = MASKED,
+    colour: bool = False,
+    width: int = 80,
 ) -> str:
     """Step *index* (from 0) as it ended, for a terminal or a log; ends with a blank line."""
-    form = _StepForm(state, state.steps[index], redaction, colour, max(40, width))
+    form = _StepForm(state, state.steps[index], read_source, redaction, colour, max(40, width))
     return "\n".join(line.rstrip() for line in form.lines(index)) + "\n\n"
 
 
 class _StepForm:
-    def __init__(self, state: State, step: StepState, redaction: Redaction, colour: bool, width: int) -> None:
+    def __init__(
+        self,
+        state: State,
+        step: StepState,
+        read_source: ReadSource,
+        redaction: Redaction,
+        colour: bool,
+        width: int,
+    ) -> None:
         self._state = state
         self._step = step
+        self._read_source = read_source
         self._redaction = redaction
         self._colour = colour
         self._width = width
@@ -90,8 +108,7 @@ class _StepForm:
 
     def _source(self, explanation: Explanation) -> Iterator[str]:
         notes = {mark.line: mark.note for mark in explanation.marks}
-        found = read_source(explanation.file)
-        lines = found[0].split("\n") if found is not None else []
+        lines = (self._read_source(explanation.file) or "").split("\n")
         wanted = sorted(
             {
                 number

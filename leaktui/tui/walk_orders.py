@@ -29,10 +29,8 @@ from leaktui.guide.events import (
 )
 from leaktui.model.assessment import GroupRow, SiteRow
 from leaktui.model.body import BodyHolder
-from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding
 from leaktui.model.frame import Frame
-from leaktui.source_text import read_source
 from leaktui.tui.export import write_new_file
 from leaktui.tui.panes.level import TableLevel
 from leaktui.tui.panes.suspects import finding_key
@@ -56,12 +54,11 @@ class WalkMoved(Message):
 class Walking:
     """How a walkthrough is to go. `at_once` opens it with the screen.
 
-    `explain` reads a suspect's function. `swap` puts the repaired build in the place of what is looked at: its pid
+    `swap` puts the repaired build in the place of what is looked at: its pid
     and how to open it. `brief` goes to the proof of the fix by the shortest way.
     """
 
     at_once: bool = False
-    explain: Callable[[Finding], Explanation | None] = lambda finding: None
     swap: Callable[[], tuple[int, OpenTarget]] | None = None
     brief: bool = False
     clock: Callable[[], float] = time.monotonic
@@ -89,9 +86,8 @@ class WalkOrders:
     @property
     def _walk(self) -> Walkthrough:
         if self._walkthrough is None:
-            means = Means(
-                self._walking.explain, self._write, self._swap if self._walking.swap is not None else None
-            )
+            swap = self._swap if self._walking.swap is not None else None
+            means = Means(self._read_text, self._write, swap)
             state = begin(
                 demo=self._walking.swap is not None,
                 names=BRIEF if self._walking.brief else None,
@@ -172,17 +168,19 @@ class WalkOrders:
         if state.explanation is not None:
             return self._read(state.explanation.file)
         location = state.finding.location if state.finding is not None else None
-        if location is None:
-            return ()
-        module = state.sight.snapshot.target.module if state.sight is not None else ""
-        path = self._screen.leaktui.source_finder.find(location.file, module)
-        return self._read(str(path.absolute())) if path is not None else ()
+        return self._read(location.file) if location is not None else ()
 
-    def _read(self, path: str) -> tuple[str, ...]:
-        if path not in self._files:
-            found = read_source(path)
-            self._files[path] = tuple(found[0].split("\n")) if found is not None else ()
-        return self._files[path]
+    def _read(self, file: str) -> tuple[str, ...]:
+        """The lines of what the target calls *file*, read once."""
+        if file not in self._files:
+            sight = self.state.sight
+            module = sight.snapshot.target.module if sight is not None else ""
+            found = self._screen.leaktui.source_finder.read(file, module)
+            self._files[file] = found.lines if found is not None else ()
+        return self._files[file]
+
+    def _read_text(self, file: str) -> str | None:
+        return "\n".join(self._read(file)) or None
 
     @property
     def frame(self) -> Frame | None:

@@ -16,6 +16,9 @@ from leaktui.model.finding import Confidence, LeakKind
 _PROBED_SECONDS = 25.0
 """A body is not called left before it is 20 s old: probes are given so long to prove something."""
 
+_ARMING_SECONDS = 4.0
+"""Probes that were agreed to and are not in by then will not come."""
+
 _CURVE_SECONDS = 8.0
 """A suspect may be proven sooner; a curve wants to be seen first."""
 
@@ -121,9 +124,9 @@ def _pinned(state: State, sight: Sight) -> bool:
     if kind is None or not state.wished(WishKind.ARM):
         return True
     ledger = sight.snapshot.ledger(kind)
-    if ledger is None:
-        return LEDGERS[kind] not in sight.under_way
-    return ledger.seconds >= _PROBED_SECONDS or not ledger.armed
+    if LEDGERS[kind] in sight.under_way:
+        return ledger is not None and ledger.seconds >= _PROBED_SECONDS
+    return state.seconds - state.agreed >= _ARMING_SECONDS  # they are gone again, or never went in
 
 
 def _confirmed(state: State, sight: Sight) -> bool:

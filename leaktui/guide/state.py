@@ -140,7 +140,7 @@ class State:
 
     `at` is the step that is being done, `shown` the one that is looked at; `seconds` the clock. `steady` says that it
     goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader.
-    `holder`, `address` and `goid` are the one real case that is looked at.
+    `agreed` is when a question was last answered with yes. `holder`, `address` and `goid` are the one real case that is looked at.
     `blocked` says in a sentence why nothing more can be found out (the process is gone, nothing can be seen).
     """
 
@@ -165,6 +165,7 @@ class State:
     goid: int = 0
     question: Question | None = None
     refused: frozenset[WishKind] = frozenset()
+    agreed: float = 0.0
     wishes: tuple[Wish, ...] = ()
     explanation: Explanation | None = None
     explained: bool = False

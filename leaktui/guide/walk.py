@@ -108,7 +108,7 @@ def _answer(state: State, *, yes: bool, nobody: bool = False) -> State:
     if question is None:
         return state
     if yes:
-        return _wish(replace(state, question=None), question.wish)
+        return _wish(replace(state, question=None, agreed=state.seconds), question.wish)
     reason = (
         f"{question.wish.kind.value}: {'nobody answered' if nobody else 'you said no'}, so it was left out"
     )
@@ -146,11 +146,18 @@ def _gave_up(state: State) -> str:
 
 def _judge(state: State, sight: Sight) -> State:
     """The suspect as it is known now, until one real case of it has been looked at."""
-    looked = state.named(Name.CONFIRM)
-    if (looked is not None and looked.over) or state.current.step.name in (Name.ATTACH, Name.VERIFY):
+    name = state.current.step.name
+    if name in (Name.ATTACH, Name.VERIFY):
         return state
+    looked = state.named(Name.CONFIRM)
     culprit = sight.culprit
-    return replace(state, finding=culprit) if culprit is not None else state
+    if culprit is not None and (state.finding is None or looked is None or not looked.over):
+        state = replace(state, finding=culprit)
+    if name is Name.REPORT and state.outcome in (Outcome.OPEN, Outcome.UNDECIDED) and not state.blocked:
+        state = replace(
+            state, outcome=_outcome(state, sight)
+        )  # whoever skips to the end wants the answer, too
+    return state
 
 
 def _settle(state: State, sight: Sight) -> State:

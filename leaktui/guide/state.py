@@ -138,9 +138,10 @@ class Before:
 class State:
     """The whole walkthrough.
 
-    `at` is the step that is being done, `shown` the one that is looked at; `seconds` the clock. `steady` says that it
+    `at` is the step that is being done, `shown` the one that is looked at; `seconds` the clock. `auto` says that it
     goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader.
-    `agreed` is when a question was last answered with yes. `holder`, `address` and `goid` are the one real case that is looked at.
+    `agreed` is when a question was last answered with yes. `holder`, `address` and `goid` are the one real case that
+    is looked at.
     `blocked` says in a sentence why nothing more can be found out (the process is gone, nothing can be seen).
     """
 

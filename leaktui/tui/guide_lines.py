@@ -10,12 +10,23 @@ from collections.abc import Sequence
 from leaktui.guide import CLOCK_SECONDS, Name, Outcome, Progress, Question, State, StepState, Weight
 from leaktui.guide.graph import Graph, graph_for
 from leaktui.model.explanation import Explanation
+from leaktui.model.verification import VerificationVerdict
 from leaktui.text import printable
 from leaktui.tui.highlight import highlight_go
 from leaktui.tui.links import SubjectLink
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.sparkline import draw_bar
-from leaktui.tui.widgets.toned import Line, Span, Tone, fit_text, join, line_width, spread, wrap_line
+from leaktui.tui.widgets.toned import (
+    Line,
+    Span,
+    Tone,
+    fit_line,
+    fit_text,
+    join,
+    line_width,
+    spread,
+    wrap_line,
+)
 
 _LABEL = 9
 _TONES: dict[Weight, Tone] = {
@@ -53,9 +64,18 @@ def title_line(state: State, name: str, width: int) -> Line:
     bar = draw_bar(min(1.0, state.seconds / CLOCK_SECONDS), 10)
     clock: Line = ((clock_text(state.seconds), "strong"), (f" of {clock_text(CLOCK_SECONDS)} ", "muted"))
     if state.finished:
-        return spread(left, (_OUTCOMES[state.outcome], (", in ", "muted"), *clock), width)
+        return spread(left, (_OUTCOMES[state.outcome], *_mended(state), (", in ", "muted"), *clock), width)
     how: Span = ("● auto", "success") if state.auto else ("‖ key by key", "warning")
     return spread(left, (how, (f"  {bar}  ", "graph"), *clock), width)
+
+
+def _mended(state: State) -> Line:
+    """What came of the fix, where there was one."""
+    verification = state.verification
+    if verification is None:
+        return ()
+    tone: Tone = "success" if verification.verdict is VerificationVerdict.FIXED else "warning"
+    return (", ", "muted"), (verification.verdict.value, tone)
 
 
 def rail_line(state: State, width: int) -> Line:
@@ -105,28 +125,37 @@ def step_lines(state: State, width: int, source: Sequence[str] = ()) -> list[Doc
     """The step that is shown, in *width* columns. *source* are the lines of the suspect's file, where it was read."""
     item = state.looked_at
     lines = [_heading(state, item)]
-    lines += _labelled("What", item.what or item.step.what)
-    lines += _labelled("Why", item.why or item.step.why, "muted")
+    words = [
+        *_labelled("What", item.what or item.step.what),
+        *_labelled("Why", item.why or item.step.why, "muted"),
+    ]
     if item.progress is Progress.SKIPPED:
-        return [*lines, DocLine(), *_labelled("Left out", item.reason, "warning")]
+        return [*lines, *words, DocLine(), *_labelled("Left out", item.reason, "warning")]
+    if item.step.name is Name.FIX and state.explanation is not None and source:
+        # The code and its change take the first page; what is done, and why, comes after.
+        return [
+            *lines,
+            *_seen_lines(item),
+            *_source_lines(state, source, width),
+            DocLine(),
+            *words,
+            *_hand_lines(item),
+        ]
+    lines += words
     if item.seen:
         lines.append(DocLine())
-    excerpt = _excerpt_lines(state, source) if item.step.name is Name.LINE and source else []
-    for index, seen in enumerate(item.seen):
-        if excerpt and seen.source:
+    excerpt = (
+        _excerpt_lines(state, source, width) if item.step.name in (Name.LINE, Name.FIX) and source else []
+    )
+    for line, seen in zip(_seen_lines(item), item.seen, strict=True):
+        if excerpt and seen.source and item.step.name is Name.LINE:
             # The code comes before what it rests on: that may be long.
             lines += [*excerpt, DocLine()]
             excerpt = []
-        text: Line = ((printable(seen.text), _TONES[seen.weight]),)
-        if seen.source:
-            text = (*text, (f"  {printable(seen.source, 40)}", "comment"))
-        target = SubjectLink(seen.subject) if seen.subject is not None else None
-        lines.append(_field("Saw" if not index else "", text, target))
+        lines.append(line)
     graph = graph_for(state, item, max(16, width - _LABEL - 3))
     if graph is not None:
         lines += [DocLine(), *_graph_lines(graph)]
-    if item.step.name is Name.FIX and source:
-        lines += _source_lines(state, source)
     lines += excerpt
     lines += _hand_lines(item)
     if item.reason:
@@ -144,6 +173,17 @@ def _heading(state: State, item: StepState) -> DocLine:
     elif item.progress is Progress.DONE and state.shown < len(state.steps) - 1:
         doing = ("   done", "success")
     return DocLine(((number, "muted"), (item.step.title, "strong"), doing), wrap=False)
+
+
+def _seen_lines(item: StepState) -> list[DocLine]:
+    lines = []
+    for index, seen in enumerate(item.seen):
+        text: Line = ((printable(seen.text), _TONES[seen.weight]),)
+        if seen.source:
+            text = (*text, (f"  {printable(seen.source, 40)}", "comment"))
+        target = SubjectLink(seen.subject) if seen.subject is not None else None
+        lines.append(_field("Saw" if not index else "", text, target))
+    return lines
 
 
 def _field(label: str, text: Line, target: object | None = None) -> DocLine:
@@ -182,7 +222,7 @@ def _graph_lines(graph: Graph) -> list[DocLine]:
 # -- source ------------------------------------------------------------------------------------
 
 
-def _excerpt_lines(state: State, source: Sequence[str]) -> list[DocLine]:
+def _excerpt_lines(state: State, source: Sequence[str], width: int) -> list[DocLine]:
     """The suspect's line and those around it."""
     location = state.finding.location if state.finding is not None else None
     if location is None or not 0 < location.line <= len(source):
@@ -190,14 +230,14 @@ def _excerpt_lines(state: State, source: Sequence[str]) -> list[DocLine]:
     first, last = max(1, location.line - _CONTEXT), min(len(source), location.line + _CONTEXT)
     code = highlight_go(source[first - 1 : last])
     numbered = list(enumerate(code, start=first))
-    return [DocLine(), *(_code_line(number, spans, {location.line: ""}) for number, spans in numbered)]
+    return [DocLine(), *(_code_line(number, spans, {location.line: ""}, width) for number, spans in numbered)]
 
 
-def _source_lines(state: State, source: Sequence[str]) -> list[DocLine]:
-    """The function's lines that say why, and the change; without an explanation, the suspect's own."""
+def _source_lines(state: State, source: Sequence[str], width: int) -> list[DocLine]:
+    """The function's lines that say why, and the change."""
     explanation = state.explanation
     if explanation is None:
-        return _excerpt_lines(state, source)
+        return []
     notes = {explanation.acquire_line: "acquired here"}
     notes.update({mark.line: mark.note for mark in explanation.marks})
     last = min(explanation.last_line, len(source))
@@ -214,16 +254,35 @@ def _source_lines(state: State, source: Sequence[str]) -> list[DocLine]:
         if before and number > before + 1:
             lines.append(DocLine((("       ⋮", "comment"),), wrap=False))
         before = number
-        lines.append(_code_line(number, code[number - explanation.first_line], notes))
+        lines.append(_code_line(number, code[number - explanation.first_line], notes, width))
     return [*lines, *_diff_lines(explanation)]
 
 
-def _code_line(number: int, spans: Line, notes: dict[int, str]) -> DocLine:
+def _code_line(number: int, spans: Line, notes: dict[int, str], width: int) -> DocLine:
+    """A line of code; where there is no room for both, its note stays whole and the code is cut."""
     here = number in notes
     gutter: Span = (f"{'▶' if here else ' '}{number:>5}  ", "danger" if here else "comment")
     note = notes.get(number, "")
     tail: Line = ((f"  ◀ {printable(note, 80)}", "warning"),) if note else ()
-    return DocLine((gutter, *spans, *tail), wrap=False, marked=here)
+    room = max(16, width - 2 - line_width((gutter, *tail)))
+    return DocLine((gutter, *fit_line(spans, room), *tail), wrap=False, marked=here)
+
+
+def _near_changes(diff: Sequence[str]) -> list[str]:
+    """The lines of a unified diff that change something, each with its neighbours; what was left out, as dots."""
+    kept: list[str] = []
+    changed = [
+        index for index, text in enumerate(diff) if text[:1] in "+-" and text[:3] not in ("+++", "---")
+    ]
+    before = -1
+    for index, text in enumerate(diff):
+        if text.startswith(("+++", "---", "@@")) or not any(abs(index - other) <= 1 for other in changed):
+            continue
+        if kept and index > before + 1:
+            kept.append("   ⋮")
+        kept.append(text)
+        before = index
+    return kept
 
 
 def _diff_lines(explanation: Explanation) -> list[DocLine]:
@@ -231,9 +290,7 @@ def _diff_lines(explanation: Explanation) -> list[DocLine]:
         return []
     sure = "" if explanation.diff_certain else "  to be looked over"
     lines = [DocLine(), DocLine((("A change that mends it", "accent"), (sure, "warning")))]
-    for text in explanation.diff.splitlines():
-        if text.startswith(("---", "+++")):
-            continue
+    for text in _near_changes(explanation.diff.splitlines()):
         tone: Tone = "success" if text.startswith("+") else "danger" if text.startswith("-") else "muted"
         lines.append(DocLine(((printable(text.replace("\t", "    "), 400), tone),), wrap=False))
     return lines

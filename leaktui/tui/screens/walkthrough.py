@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leaktui.tui.walk_orders import WalkOrders
 
 WIDE_WIDTH = 120
-_RAIL_WIDTH = 34
+_RAIL_WIDTH = 44
 
 
 class WalkthroughScreen(Screen[None]):
@@ -172,7 +172,7 @@ def _hints(state: State) -> list[KeyHint]:
     """The keys that do something now."""
     hints = []
     for action in iter_actions(Place.GUIDE):
-        if action.rank is None or (action.name in ("next", "skip") and state.finished):
+        if action.rank is None or (action.name in ("next", "skip", "auto") and state.finished):
             continue
         label = action.label
         if action.name == "auto":

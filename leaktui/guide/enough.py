@@ -45,7 +45,7 @@ def needless(state: State, sight: Sight) -> str:
         return ""
     if state.outcome is Outcome.NOTHING:
         return "nothing leaks"
-    if state.finding is None and name is not Name.LINE:
+    if state.finding is None and (name is not Name.LINE or state.outcome is Outcome.UNDECIDED):
         return "there is no suspect"
     if name in (Name.FIX, Name.VERIFY) and state.finding is not None and state.finding.location is None:
         return "the line is not known" if name is Name.FIX else ""

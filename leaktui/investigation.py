@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.census_growth import growing_samples
+from leaktui.analysis.measurement import measure, suspect_of
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import LEDGERS, Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import SourceState
-from leaktui.model.finding import Confidence, Diagnosis, LeakKind, Verdict
+from leaktui.model.finding import Confidence, Diagnosis, Finding, LeakKind, Verdict
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.target import Target
+from leaktui.model.verification import Measurement
 from leaktui.session import CADENCE, ProgressMade, Session, SessionEvent, SnapshotTaken, TargetExited
 from leaktui.text import printable
 
@@ -58,7 +60,7 @@ class Investigation:
     *load_program* is called once, in the analysis thread, and may take its time (it reads the executable).
     With *dumps*, full goroutine dumps are taken now and then (each stops the target for milliseconds);
     without, only when nothing gentler can tell who started what piles up. With *probes*, they are armed as soon
-    as there is something for them to tell; without, only by `arm`.
+    as there is something for them to tell; without, only by `arm`. *cadence* and *clock* are the session's.
     """
 
     def __init__(
@@ -73,16 +75,20 @@ class Investigation:
         dumps: bool = True,
         probes: bool = False,
         deadline_seconds: float = 60.0,
+        cadence: Mapping[Want, float] = CADENCE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target = target
         self.deadline_seconds = deadline_seconds
-        self.started = time.monotonic()
+        self._clock = clock
+        self.started = clock()
         self._listener = listener
         self._load_program = load_program
         self._program: Program | None = None
         self._automatic = automatic
         self._baseline: float | None = None
         self._assessment = EMPTY
+        self._judging = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._was_tracing = False
@@ -101,7 +107,13 @@ class Investigation:
         self._armed_once: set[LedgerKind] = set()
         self._dumps = dumps
         self.session = Session(
-            target, engines, self._on_event, cadence=CADENCE, allow_pauses=allow_pauses, dumps=dumps
+            target,
+            engines,
+            self._on_event,
+            cadence=cadence,
+            allow_pauses=allow_pauses,
+            dumps=dumps,
+            clock=clock,
         )
         self._thread = threading.Thread(target=self._run, name="leaktui-analysis", daemon=True)
 
@@ -109,7 +121,7 @@ class Investigation:
 
     def start(self) -> None:
         """Begin watching."""
-        self.started = time.monotonic()
+        self.started = self._clock()
         self.session.start()
         self._thread.start()
 
@@ -131,7 +143,7 @@ class Investigation:
     @property
     def elapsed_seconds(self) -> float:
         """Seconds since `start`."""
-        return time.monotonic() - self.started
+        return self._clock() - self.started
 
     @property
     def tracing(self) -> bool:
@@ -154,7 +166,7 @@ class Investigation:
 
     def set_baseline(self) -> None:
         """From now on the deltas of rows count from this moment."""
-        self._baseline = time.monotonic()
+        self._baseline = self._clock()
         self._wake.set()
 
     def take_trace(self, seconds: float = _FIRST_TRACE_SECONDS) -> bool:
@@ -236,6 +248,11 @@ class Investigation:
         return sum(seen is not None for seen in (snapshot.groups, snapshot.heap, snapshot.bodies))
 
     def _assess(self) -> None:
+        with self._judging:
+            self._judge()
+        self._listener(Assessed(self._assessment))
+
+    def _judge(self) -> None:
         if self._program is None:
             self._program = self._load_program()
         # Sources change without a new fact; the newest snapshot has the newest sources.
@@ -251,7 +268,6 @@ class Investigation:
             probing=self.session.probing,
         )
         self._assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
-        self._listener(Assessed(self._assessment))
 
     def _order_what_helps(self) -> None:
         """Order the next light look that may settle what is open."""
@@ -406,6 +422,20 @@ class Investigation:
         self._assess()
 
     # -- result --------------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """What is known of the executable; of none before the first judgement."""
+        return self._program or UnknownProgram()
+
+    def measure(self, *, of: Finding | None = None, seconds: float = math.inf) -> Measurement:
+        """The figures of the last *seconds*; of what *of* leaks, wherever its line has moved to."""
+        snapshots = self.session.history.snapshots or (self.session.snapshot,)
+        since = snapshots[-1].time - seconds
+        recent = [item for item in snapshots if item.time >= since]
+        with self._judging:
+            program = self._program or UnknownProgram()
+            return measure(recent, self._assessment, program, of=suspect_of(of) if of is not None else None)
 
     def diagnosis(self) -> Diagnosis:
         """What is known now, as the contract wants it."""

@@ -11,17 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>[ \t\r]+ | //[^\n]*)
-    | (?P<newline>\n)
-    | (?P<long>/\*.*?(?:\*/|\Z) | `[^`]*(?:`|\Z))
-    | (?P<text>"(?:[^"\\\n]|\\.)*"? | '(?:[^'\\\n]|\\.)*'?)
-    | (?P<word>[^\W\d]\w*)
-    | (?P<other>\.\.\. | <- | .)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+from leaktui.binary.go_tokens import Token, iter_tokens
+
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _TYPE_KEYWORDS = frozenset({"chan", "func", "interface", "map", "struct"})
 _DEPTH_LIMIT = 100
@@ -38,12 +29,6 @@ class Declaration:
     results: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    line: int
-
-
 def find_declaration(source: str, line: int) -> Declaration | None:
     """The innermost function, declared or literal, whose text covers *line* (1-based); None between functions."""
     best: Declaration | None = None
@@ -57,7 +42,7 @@ def find_declaration(source: str, line: int) -> Declaration | None:
 
 def iter_declarations(source: str) -> Iterator[Declaration]:
     """Every function with a body in *source*, in the order they begin; broken code ends the list early."""
-    tokens = list(_iter_tokens(source))
+    tokens = list(iter_tokens(source))
     closing = _match_brackets(tokens)
     reader = _Reader(tokens, closing, _imports(tokens, closing))
     position = 0
@@ -73,21 +58,7 @@ def iter_declarations(source: str) -> Iterator[Declaration]:
         position += 1
 
 
-def _iter_tokens(source: str) -> Iterator[_Token]:
-    line = 1
-    for match in _TOKEN.finditer(source):
-        text = match.group()
-        if match.lastgroup == "newline":
-            line += 1
-        elif match.lastgroup == "long":
-            if text.startswith("`"):
-                yield _Token(text, line)
-            line += text.count("\n")
-        elif match.lastgroup != "skip":
-            yield _Token(text, line)
-
-
-def _match_brackets(tokens: list[_Token]) -> dict[int, int]:
+def _match_brackets(tokens: list[Token]) -> dict[int, int]:
     """Index of each opening bracket → index of its closing one."""
     found: dict[int, int] = {}
     open_brackets: list[int] = []
@@ -99,7 +70,7 @@ def _match_brackets(tokens: list[_Token]) -> dict[int, int]:
     return found
 
 
-def _imports(tokens: list[_Token], closing: dict[int, int]) -> dict[str, str]:
+def _imports(tokens: list[Token], closing: dict[int, int]) -> dict[str, str]:
     """Name in this file → import path."""
     found: dict[str, str] = {}
     for position, token in enumerate(tokens):
@@ -129,7 +100,7 @@ def _package_name(path: str) -> str:
 class _Reader:
     """Reads signatures; every method takes a token position and returns the one after what it read."""
 
-    def __init__(self, tokens: list[_Token], closing: dict[int, int], imports: dict[str, str]) -> None:
+    def __init__(self, tokens: list[Token], closing: dict[int, int], imports: dict[str, str]) -> None:
         self._tokens = tokens
         self._closing = closing
         self._imports = imports

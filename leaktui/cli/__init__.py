@@ -93,6 +93,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.diagnosing import run_diagnose
 
         return run_diagnose(options)
+    if options.command == "guide":
+        from leaktui.cli.guiding import run_guide
+
+        return run_guide(options)
     if options.command == "doctor":
         from leaktui.cli.examining import run_doctor
 
@@ -105,10 +109,22 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.spanning import run_spans
 
         return run_spans(options)
+    if options.command == "record":
+        from leaktui.cli.recording import run_record
+
+        return run_record(options)
+    if options.command == "verify":
+        from leaktui.cli.verifying import run_verify
+
+        return run_verify(options)
     if options.command == "demo":
         from leaktui.cli.demonstrating import run_demo
 
         return run_demo(options)
+    if options.capture is not None:
+        from leaktui.cli.opening import run_open
+
+        return run_open(options)
     from leaktui.cli.screens import run_screens
 
     return run_screens(options)

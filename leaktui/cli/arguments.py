@@ -26,8 +26,11 @@ examples:
   leaktui                              pick a Go process and look at it
   leaktui --pid 4242                   look at one
   leaktui diagnose --pid 4242 --json   no screen: the verdict, for a script
+  leaktui guide --pid 4242             the same, step by step, with why and how by hand
   leaktui doctor --pid 4242            what can be seen of it, and what it takes to see more
   leaktui spans traces.json            requests whose spans never close their response body
+  leaktui record --pid 4242 -o FILE    keep all that is seen of it; `leaktui open FILE` shows it anywhere
+  leaktui verify --baseline FILE --pid 4243   is it fixed?
   leaktui demo                         a service that leaks, to try it on
 
 exit status: 0 clean (or all went well), 1 a leak, 2 cannot inspect, 3 undecided
@@ -64,16 +67,27 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"leaktui {__version__}")
     _add_target(parser)
+    _add_capture(parser)
     _add_consent(parser)
     _add_source_roots(parser)
     _add_screen(parser)
+    parser.add_argument(
+        "--walkthrough",
+        action="store_true",
+        default=False,
+        help="begin with the guided walkthrough (the key w)",
+    )
     parser.set_defaults(command=None)
     # Only the options of a command that were given override those that stood before it.
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_diagnose(commands)
+    _add_guide(commands)
     _add_doctor(commands)
     _add_ps(commands)
     _add_spans(commands)
+    _add_record(commands)
+    _add_open(commands)
+    _add_verify(commands)
     _add_demo(commands)
     return parser
 
@@ -103,6 +117,7 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Ctrl-C ends the watching and prints what is known so far.\n\n" + _PPROF_NOTES,
     )
     _add_target(parser)
+    _add_capture(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_const", const="json", dest="form", help="the leaktui.diagnosis/1 form"
@@ -135,6 +150,27 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.set_defaults(form="text")
+
+
+def _add_guide(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "guide",
+        "walk through a diagnosis step by step, as text: what is done, why, what was seen, how to do it by hand",
+        "exit status: 0 nothing leaks, 1 a leak, 2 cannot inspect, 3 undecided\n"
+        "On the screen the same is the key w, or `leaktui --walkthrough`.\n\n" + _PPROF_NOTES,
+    )
+    _add_target(parser)
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.guide/1 form"
+    )
+    _add_consent(parser)
+    _add_source_roots(parser)
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.set_defaults(form="text")
@@ -200,6 +236,64 @@ def _add_spans(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(form="text")
 
 
+def _add_record(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "record",
+        "watch a process for a while and keep everything that is seen in a file",
+        "The file is readable by you alone; query values, passwords and secret headers in it are masked.\n"
+        "Ctrl-C ends the recording; what was recorded so far is kept.\n\n" + _PPROF_NOTES,
+    )
+    _add_target(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write (mode 0600)")
+    parser.add_argument(
+        "--seconds", type=parse_seconds, default=60.0, metavar="N", help="record so long (default 60)"
+    )
+    _add_consent(parser)
+    _add_source_roots(parser)
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
+    )
+
+
+def _add_open(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(commands, "open", "look at a recording on the screens, without the process")
+    parser.add_argument("capture", metavar="FILE", help="a file that `leaktui record` has written")
+    _add_source_roots(parser)
+    _add_screen(parser)
+
+
+def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "verify",
+        "say whether a leak is fixed: the same measurements as in a recording, before and after",
+        "exit status: 0 fixed, 1 not fixed, 2 cannot inspect, 3 undecided\n\n" + _PPROF_NOTES,
+    )
+    parser.add_argument(
+        "--baseline", metavar="FILE", required=True, help="a recording of the process that leaked"
+    )
+    _add_target(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.verification/1 form"
+    )
+    form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    parser.add_argument(
+        "--seconds",
+        type=parse_seconds,
+        default=None,
+        metavar="N",
+        help="measure so long (default: as long as the baseline)",
+    )
+    _add_consent(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+    parser.set_defaults(form="text")
+
+
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(commands, "demo", "run a Go service that leaks, and look at it")
     parser.add_argument("--leak", choices=_LEAKS, default="body", help="what it forgets (default body)")
@@ -208,6 +302,15 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument(
         "--headless", action="store_true", default=False, help="only run it and print its pid, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--demo-fix",
+        action="store_true",
+        default=False,
+        help="go straight to the end: the repaired build in its place, and the curve that flattens",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", default=False, help="the walkthrough as text, without a screen"
     )
     _add_screen(parser)
 
@@ -242,6 +345,12 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="sources to leave alone, separated by commas: memory, probes, pprof",
     )
     _add_credentials(parser)
+
+
+def _add_capture(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--open", dest="capture", metavar="FILE", help="look at this recording instead of a process"
+    )
 
 
 def _add_credentials(

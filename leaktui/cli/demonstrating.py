@@ -1,4 +1,4 @@
-"""`leaktui demo`: a service that leaks, and the screens on it.
+"""`leaktui demo`: a service that leaks, and the walkthrough on it, up to the repaired build.
 
 Law: the demo's processes end with leaktui, however it ends.
 """
@@ -6,6 +6,7 @@ Law: the demo's processes end with leaktui, however it ends.
 from __future__ import annotations
 
 import argparse
+import copy
 import signal
 import threading
 from types import FrameType
@@ -14,13 +15,50 @@ from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.output import ProgressLine, say, write_answer
 from leaktui.cli.screens import refuse_without_terminal, show_target
 from leaktui.demo import DemoService
+from leaktui.errors import LeaktuiError
+
+
+class Demonstration:
+    """The leaking service, and the repaired one once it has taken over."""
+
+    def __init__(self, service: DemoService, options: argparse.Namespace) -> None:
+        self._leaking = service
+        self._mended: DemoService | None = None
+        self._options = options
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def swap(self) -> argparse.Namespace:
+        """Start the repaired build and end the leaking one; the options that name what runs now.
+
+        Raises LeaktuiError when it does not start.
+        """
+        with self._lock:
+            if self._ended:
+                raise LeaktuiError("the demo has ended", remedy="start it again")
+            if self._mended is None:
+                mended = DemoService(self._leaking.leak, rate=self._leaking.rate, fixed=True)
+                mended.start()
+                self._mended = mended
+                self._leaking.stop()
+            options = copy.copy(self._options)
+            options.pid, options.url = self._mended.pid, self._mended.pprof_url
+            return options
+
+    def stop(self) -> None:
+        """End whatever runs."""
+        with self._lock:
+            self._ended = True
+            self._leaking.stop()
+            if self._mended is not None:
+                self._mended.stop()
 
 
 def run_demo(options: argparse.Namespace) -> ExitStatus:
     """Start the demo and look at it. Raises LeaktuiError without a Go toolchain."""
-    if not options.headless:
+    if not options.headless and not options.plain:
         refuse_without_terminal(
-            "run `leaktui demo --headless` and, beside it, `leaktui diagnose --pid` with its pid"
+            "run `leaktui demo --plain`, or `leaktui demo --headless` and, beside it, `leaktui diagnose --pid`"
         )
     line = ProgressLine()
     service = DemoService(options.leak, rate=options.rate, progress=line.show)
@@ -28,13 +66,18 @@ def run_demo(options: argparse.Namespace) -> ExitStatus:
         service.start()
     finally:
         line.clear()
+    demonstration = Demonstration(service, options)
     try:
         if options.headless:
             return _serve(service)
         options.pid, options.url = service.pid, service.pprof_url
-        return show_target(options)
+        if options.plain:
+            from leaktui.cli.guiding import guide_through
+
+            return guide_through(options, swap=demonstration.swap, brief=options.demo_fix)
+        return show_target(options, swap=demonstration.swap)
     finally:
-        service.stop()
+        demonstration.stop()
 
 
 def _serve(service: DemoService) -> ExitStatus:

@@ -22,6 +22,7 @@ from leaktui.cli.output import (
     ProgressLine,
     ReportFile,
     report_width,
+    say,
     stdout_is_terminal,
     wants_colour,
     write_answer,
@@ -104,6 +105,8 @@ class Seen:
 
 
 def _watch(options: argparse.Namespace, seen: Seen) -> Diagnosis:
+    if options.capture is not None:
+        return _read(options, seen)
     credentials = read_credentials(options)
     line = ProgressLine()
     stop = threading.Event()
@@ -115,7 +118,7 @@ def _watch(options: argparse.Namespace, seen: Seen) -> Diagnosis:
 
     try:
         # Signals first: whoever interrupts early still gets an orderly end.
-        with _interruptible(stop), select_target(options, credentials) as selection:
+        with interruptible(stop), select_target(options, credentials) as selection:
             line.show("looking for what works on this process")
             capabilities = probe_engines(selection, url=options.url)
             require_answers(capabilities, url=options.url)
@@ -135,6 +138,22 @@ def _watch(options: argparse.Namespace, seen: Seen) -> Diagnosis:
     if diagnosis.verdict is Verdict.UNDECIDED:
         _refuse_blindness(diagnosis, capabilities, interrupted=stop.is_set())
     return diagnosis
+
+
+def _read(options: argparse.Namespace, seen: Seen) -> Diagnosis:
+    """The verdict of a capture."""
+    from leaktui.cli.opening import open_tape
+    from leaktui.replaying import conclude_capture
+
+    tape = open_tape(options)
+    stop = threading.Event()
+    with interruptible(stop):
+        investigation = conclude_capture(tape, stop=stop)
+    seen.take(investigation)
+    investigation.close()
+    if tape.shortfall:
+        say(tape.shortfall)
+    return investigation.diagnosis()
 
 
 def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], *, interrupted: bool) -> None:
@@ -163,7 +182,7 @@ def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], 
 
 
 @contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
+def interruptible(stop: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM sets *stop*; the next one acts as it did before."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}

@@ -118,6 +118,33 @@ class ReportFile:
         )
 
 
+def open_private(path: str) -> IO[bytes]:
+    """A file to be written piece by piece at *path*, readable by its owner only; what was there is replaced.
+
+    It is in its place at once, so that whatever was written stays if leaktui is killed. Raises UsageError.
+    """
+    place = Path(path)
+    temporary: str | None = None
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(place)
+            if stat.S_ISDIR(status.st_mode):
+                raise UsageError(f"{printable(path)} is a directory", remedy="name a file in it")
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+                return os.fdopen(os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), "wb")
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name[:64]}.", dir=place.parent)
+        file = os.fdopen(descriptor, "wb")
+        Path(temporary).replace(place)
+        return file
+    except (OSError, ValueError) as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"cannot write {printable(path)} ({why})", remedy="name another file with -o"
+        ) from None
+
+
 class ProgressLine:
     """One line on stderr that is written over, where stderr is a terminal; nothing anywhere else."""
 

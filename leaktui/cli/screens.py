@@ -10,6 +10,7 @@ import argparse
 import copy
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from leaktui.engines.processes import ProcessScan
     from leaktui.model.finding import Diagnosis
     from leaktui.tui.source import InvestigationLike, Listener, OpenTarget, SeriesSource
+
+Swap = Callable[[], argparse.Namespace]
+"""Puts the repaired build in the place of the demo; the options that name it."""
 
 
 def run_screens(options: argparse.Namespace) -> ExitStatus:
@@ -44,11 +48,23 @@ def refuse_without_terminal(instead: str) -> None:
         raise UsageError("TERM names a terminal that cannot show the screens", remedy=f"set it, or {instead}")
 
 
-def show_target(options: argparse.Namespace) -> ExitStatus:
-    """The screens on the process that *options* name. Raises LeaktuiError."""
+def show_target(options: argparse.Namespace, *, swap: Swap | None = None) -> ExitStatus:
+    """The screens on the process that *options* name; in the demo the walkthrough can *swap*. Raises LeaktuiError."""
     # A password is asked for before the screen is taken.
     title = f"pid {options.pid}" if options.pid is not None else "pprof"
-    return _run(options, _opener(options, read_credentials(options)), title=title)
+    credentials = read_credentials(options)
+
+    def swap_target() -> tuple[int, OpenTarget]:
+        assert swap is not None
+        mended = swap()
+        return mended.pid, _opener(mended, credentials)
+
+    return run_app(
+        options,
+        _opener(options, credentials),
+        title=title,
+        swap=swap_target if swap is not None else None,
+    )
 
 
 def _pick(options: argparse.Namespace) -> ExitStatus:
@@ -65,13 +81,21 @@ def _pick(options: argparse.Namespace) -> ExitStatus:
         chosen.pid = pid
         return _opener(chosen, credentials)
 
-    return _run(options, None, picker=list_processes, open_pid=open_pid)
+    return run_app(options, None, picker=list_processes, open_pid=open_pid)
 
 
-def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: Any) -> ExitStatus:
+def run_app(
+    options: argparse.Namespace,
+    target: OpenTarget | None,
+    *,
+    swap: Callable[[], tuple[int, OpenTarget]] | None = None,
+    **arguments: Any,
+) -> ExitStatus:
+    """The application with what *options* say of its look; *arguments* are those of `tui.app.run`."""
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     from leaktui.tui.app import run
+    from leaktui.tui.walk_orders import Walking
 
     roots = [tuple(text.split("=", 1)) for text in options.source_roots or ()]
     status = run(
@@ -81,6 +105,11 @@ def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: An
         lean=options.lean,
         read_only=options.read_only,
         source_roots=[(build, local) for build, local in roots],
+        walking=Walking(
+            at_once=swap is not None or options.walkthrough,
+            swap=swap,
+            brief=getattr(options, "demo_fix", False),
+        ),
         **arguments,
     )
     return ExitStatus(status)

@@ -319,6 +319,14 @@ class Session:
 
     # -- folding -------------------------------------------------------------------------------
 
+    def receive(self, engine: Engine, fact: Fact) -> None:
+        """Take in a *fact* that *engine* was not asked for: it comes from a capture."""
+        self._fold(engine, fact)
+
+    def fail(self, engine: Engine, error: Exception) -> None:
+        """Take in that *engine* failed then: likewise."""
+        self._fail(engine, error)
+
     def _fold(self, engine: Engine, fact: Fact) -> None:
         now = self._clock()
         if isinstance(fact, TraceProgress):

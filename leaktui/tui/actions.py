@@ -14,12 +14,14 @@ class Place(Enum):
 
     WATCH = "watch"
     PICKER = "picker"
+    GUIDE = "guide"
     BOTH = "both"
 
 
 class Topic(Enum):
     """Sections of the help."""
 
+    STEPS = "Steps"
     LOOK = "Look around"
     TABLE = "Tables"
     ASK = "Ask the target"
@@ -80,15 +82,40 @@ ACTIONS: tuple[Action, ...] = (
     Action("edit", ("o",), "o", "edit", "line in $EDITOR", Topic.APP, beside=True),
     Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
     Action("help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False),
+    Action("walkthrough", ("w",), "w", "guide", "to the line, step by step", Topic.APP, rank=2, beside=True),
     Action("quit", ("q",), "q", "quit", "leave, the target goes on", Topic.APP, Place.BOTH, 0),
     Action("suspend", ("ctrl+z",), "^Z", "suspend", "to the shell", Topic.APP, Place.BOTH, beside=True),
+    Action(
+        "next", ("n", "space"), "n", "next", "as soon as this step is done (Space, too)",
+        Topic.STEPS, Place.GUIDE, 1,
+    ),
+    Action("before", ("b", "backspace"), "b", "back", "read the step before again", Topic.STEPS, Place.GUIDE, 2),
+    Action("skip", ("s",), "s", "skip", "leave this step out", Topic.STEPS, Place.GUIDE, 4),
+    Action("auto", ("a",), "a", "auto", "by itself, or key by key", Topic.STEPS, Place.GUIDE, 3),
+    Action("say_yes", ("y",), "y", "yes", "to what is asked; n is no", Topic.ASK, Place.GUIDE, palette=False),
+    Action(
+        "open", ("enter",), "Enter", "open", "what a line tells of, in its pane",
+        Topic.LOOK, Place.GUIDE, 5, palette=False,
+    ),
+    Action(
+        "leave", ("escape", "w"), "Esc", "panes", "look around; w comes back here", Topic.LOOK, Place.GUIDE, 2,
+        palette=False,
+    ),
+    Action("edit", ("o",), "o", "edit", "the line in $EDITOR", Topic.LOOK, Place.GUIDE, 6),
+    Action("help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.GUIDE, 0, palette=False),
+    Action("quit", ("q",), "q", "quit", "leave, the target goes on", Topic.APP, Place.GUIDE, 0),
+    Action("suspend", ("ctrl+z",), "^Z", "suspend", "to the shell", Topic.APP, Place.GUIDE, beside=True),
 )  # fmt: skip
+
+
+NEEDS_PROCESS = frozenset(("pause", "refresh", "trace", "probes", "choose_probes", "collect"))
+"""Actions that have nobody to ask where a capture is shown."""
 
 
 def iter_actions(place: Place) -> Iterator[Action]:
     """The actions of *place*, in the table's order."""
     for action in ACTIONS:
-        if action.place in (place, Place.BOTH):
+        if action.place is place or (action.place is Place.BOTH and place is not Place.GUIDE):
             yield action
 
 

@@ -28,12 +28,15 @@ from leaktui.tui.export import format_tsv, write_new_files
 from leaktui.tui.facts import Facts
 from leaktui.tui.screens.watch import PANES, WatchScreen
 from leaktui.tui.source import OpenTarget, PageWriter, ProcessScan, ReportWriter
-from leaktui.tui.source_files import SourceFinder
+from leaktui.tui.source_files import KeptSource, SourceFinder
 from leaktui.tui.stopping import StopGuard
 from leaktui.tui.theme import ANSI, DARK
+from leaktui.tui.walk_orders import Walking
 
 OpenPid = Callable[[int], OpenTarget]
 _LEAN_TICK_SECONDS = 2.0
+PLACES = {"WatchScreen": Place.WATCH, "WalkthroughScreen": Place.GUIDE}
+"""Which actions belong to which screen; any other is the picker's."""
 _FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
@@ -61,6 +64,9 @@ class LeaktuiApp(App[None]):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         directory: Path | None = None,
+        walking: Walking | None = None,
+        capture: str = "",
+        kept_source: KeptSource | None = None,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -76,14 +82,16 @@ class LeaktuiApp(App[None]):
         self._first_title = title
         self._picker = picker
         self._open_pid = open_pid
-        self._write_report = write_report
+        self.write_report = write_report
         self._write_page = write_page
-        self._tick = max(tick, _LEAN_TICK_SECONDS) if lean else tick
-        self._clock = clock
+        self._walking = walking
+        self.tick = max(tick, _LEAN_TICK_SECONDS) if lean else tick
+        self.clock = clock
         self._wall_clock = wall_clock
-        self._directory = directory
+        self.directory = directory
         self.read_only = read_only
-        self.source_finder = SourceFinder(source_roots)
+        self.capture = capture
+        self.source_finder = SourceFinder(source_roots, kept=kept_source)
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
         self._stop_guard = StopGuard(self._before_stop)
@@ -102,10 +110,11 @@ class LeaktuiApp(App[None]):
         self._watching = WatchScreen(
             target,
             title,
-            tick=self._tick,
-            clock=self._clock,
+            tick=self.tick,
+            clock=self.clock,
             wall_clock=self._wall_clock,
             on_failure=self._opening_failed,
+            walking=self._walking,
         )
         self.push_screen(self._watching)
 
@@ -126,11 +135,12 @@ class LeaktuiApp(App[None]):
 
         watching, self._watching = self._watching, None
         if watching is not None:
+            watching.walk.leave()
             self.run_worker(watching.close_target, thread=True, group="closing")
             if self.screen is watching:
                 self.pop_screen()
         if not isinstance(self.screen, PickerScreen):
-            self.push_screen(PickerScreen(self._picker, self._choose, tick=self._tick))
+            self.push_screen(PickerScreen(self._picker, self._choose, tick=self.tick))
 
     def _choose(self, process: GoProcess) -> None:
         if self._open_pid is not None:
@@ -143,7 +153,7 @@ class LeaktuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette, from the table of actions."""
-        place = Place.WATCH if isinstance(screen, WatchScreen) else Place.PICKER
+        place = PLACES.get(type(screen).__name__, Place.PICKER)
         for action in iter_actions(place):
             if action.palette:
                 name = f"{action.label[:1].upper()}{action.label[1:]}"
@@ -181,12 +191,12 @@ class LeaktuiApp(App[None]):
         stem = f"leaktui-{pid}" if pid is not None else "leaktui"
         level, table = screen.pane.top, screen.table
         try:
-            if table is None or (level.crumb == PANES[0][0] and self._write_report is not None):
-                if self._write_report is None:
+            if table is None or (level.crumb == PANES[0][0] and self.write_report is not None):
+                if self.write_report is None:
                     self.notify("there is no table here to export", markup=False)
                     return
                 diagnosis = screen.investigation.diagnosis()
-                contents: dict[str, str | bytes] = {"md": self._write_report(diagnosis)}
+                contents: dict[str, str | bytes] = {"md": self.write_report(diagnosis)}
                 if self._write_page is not None:
                     contents["html"] = self._write_page(diagnosis, screen.investigation.session.history)
                 stem += "-report"
@@ -196,7 +206,7 @@ class LeaktuiApp(App[None]):
                 if profile is not None:
                     contents["pb.gz"] = profile
                 stem += f"-{PANES[screen.pane_index][0].lower()}{level.export_suffix}"
-            directory = self._directory or Path.cwd()
+            directory = self.directory or Path.cwd()
             first, *beside = write_new_files(directory, stem, contents, now=datetime.now().astimezone())
         except (OSError, LeaktuiError) as error:
             self.notify(f"not written: {error}", severity="error", markup=False)
@@ -244,12 +254,20 @@ def run(
     lean: bool = False,
     read_only: bool = False,
     source_roots: Sequence[tuple[str, str]] = (),
+    walking: Walking | None = None,
+    capture: str = "",
+    kept_source: KeptSource | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
 ) -> int:
     """Run the interface until the user leaves; 0, or raises the LeaktuiError that kept *target* shut.
 
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
-    makes the Markdown of an export, *write_page* the HTML beside it. *source_roots* are FROM=TO pairs.
+    makes the Markdown of an export, *write_page* the HTML beside it. *walking* says how the walkthrough goes.
+    *source_roots* are FROM=TO pairs.
+    *capture* says in a few words that a capture is shown, and of when; *kept_source* gives the source it holds, and the
+    clocks are its own.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -263,6 +281,11 @@ def run(
         lean=lean,
         read_only=read_only,
         source_roots=source_roots,
+        walking=walking,
+        capture=capture,
+        kept_source=kept_source,
+        clock=clock,
+        wall_clock=wall_clock,
     )
     try:
         app.run()

@@ -23,7 +23,8 @@ class Facts:
 
     `baseline_seconds` is the age of a baseline set by hand, None for the one of the start. `searching` is the
     address whose holders are being looked for, 0 for none; `searched` are those that were asked for at all.
-    `under_way` are the long captures that were ordered and have not ended.
+    `under_way` are the long captures that were ordered and have not ended. `capture` says of a capture what it is,
+    `shortfall` what is missing at its end; both are empty for a process.
     """
 
     snapshot: Snapshot
@@ -38,6 +39,8 @@ class Facts:
     searching: int = 0
     searched: frozenset[int] = frozenset()
     under_way: frozenset[Want] = frozenset()
+    capture: str = ""
+    shortfall: str = ""
 
     def offers(self, want: Want) -> bool:
         """Whether some usable source gives *want*, and the target is still there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leaktui.guide import Subject
+
 
 @dataclass(frozen=True, slots=True)
 class GoroutineLink:
@@ -25,3 +27,10 @@ class HoldersLink:
     """The search for what holds the object at `address` in the target's memory."""
 
     address: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLink:
+    """What a line of the walkthrough tells of: a row in one of the panes."""
+
+    subject: Subject

@@ -45,6 +45,8 @@ class Orders:
 
     def refresh(self) -> None:
         """Look at everything now. A full dump of many goroutines is asked for first."""
+        if self._screen.refuse_on_capture():
+            return
         investigation = self._ready()
         if investigation is None:
             return
@@ -68,6 +70,8 @@ class Orders:
 
     def collect(self) -> None:
         """Read the heap right after a forced collection."""
+        if self._screen.refuse_on_capture():
+            return
         investigation = self._ready()
         if investigation is None:
             return
@@ -87,6 +91,8 @@ class Orders:
 
     def trace(self) -> None:
         """An execution trace of five seconds."""
+        if self._screen.refuse_on_capture():
+            return
         investigation = self._ready()
         if investigation is None:
             return
@@ -102,7 +108,9 @@ class Orders:
         investigation = self._ready()
         if investigation is None:
             return
-        if not investigation.session.offers(Want.HOLDERS):
+        if address and not _may_answer(investigation, Want.HOLDERS, address):
+            self._screen.refuse_on_capture("who holds this was not recorded")
+        elif not investigation.session.offers(Want.HOLDERS):
             self._screen.notify("no source here can search the target's memory", markup=False)
         elif not address:
             self._screen.notify("no source has seen where this lies in memory", markup=False)
@@ -119,6 +127,8 @@ class Orders:
         if investigation is None or investigation.session.exited is not None:
             return
         session = investigation.session
+        if not _may_answer(investigation, Want.DETAIL, goid):
+            return
         if session.offers(Want.DETAIL) and not session.is_under_way(Want.DETAIL):
             session.order({Want.DETAIL}, subject=goid)
 
@@ -177,6 +187,12 @@ class Orders:
                 then()
 
         self._screen.app.push_screen(ConsentScreen(what, cost), answered)
+
+
+def _may_answer(investigation: InvestigationLike, want: Want, subject: int) -> bool:
+    """Whether there may be an answer: always of a process, of a capture where it was asked then."""
+    knows: Callable[[Want, int], bool] | None = getattr(investigation, "knows", None)
+    return knows is None or knows(want, subject)
 
 
 def _dumps_are_free(investigation: InvestigationLike) -> bool:

@@ -126,6 +126,8 @@ class ProbeOrders:
                 self._screen.notify(_came_to_nothing(facts, kind), markup=False, severity="error", timeout=10)
 
     def _ready(self) -> tuple[InvestigationLike, Facts] | None:
+        if self._screen.refuse_on_capture():
+            return None
         investigation, facts = self._screen.investigation, self._screen.facts
         return (investigation, facts) if investigation is not None and facts is not None else None
 

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from leaktui.engines.protocol import Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability
-from leaktui.model.finding import Diagnosis
+from leaktui.model.finding import Diagnosis, Finding
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.tracepoint import TracepointPlan
+from leaktui.model.verification import Measurement
 from leaktui.session.history import Metric, Point
 
 Listener = Callable[[Any], None]
@@ -91,6 +92,8 @@ class InvestigationLike(Protocol):
     def disarm(self, kinds: Iterable[LedgerKind] = ...) -> None: ...
 
     def armed(self, kind: LedgerKind) -> bool: ...
+
+    def measure(self, *, of: Finding | None = None, seconds: float = ...) -> Measurement: ...
 
     def close(self) -> None: ...
 

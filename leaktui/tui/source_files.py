@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,26 @@ class SourceFile:
     lines: tuple[str, ...]
 
 
-class SourceFinder:
-    """Maps paths of the build to files here. *roots* are FROM=TO pairs; an empty FROM maps relative names."""
+KeptSource = Callable[[str], Mapping[int, str]]
+"""The lines by number that a capture holds of a file, empty where it holds none."""
 
-    def __init__(self, roots: Sequence[tuple[str, str]] = (), *, here: Path | None = None) -> None:
+_NOT_KEPT = "// … not in the capture …"
+
+
+class SourceFinder:
+    """Maps paths of the build to files here. *roots* are FROM=TO pairs; an empty FROM maps relative names.
+
+    What *kept* holds of a file goes before what lies here: it is what the program was built from.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[tuple[str, str]] = (),
+        *,
+        here: Path | None = None,
+        kept: KeptSource | None = None,
+    ) -> None:
+        self._kept = kept
         self._roots = tuple(roots)
         self._here = here if here is not None else Path.cwd()
 
@@ -44,6 +60,14 @@ class SourceFinder:
 
     def read(self, file: str, module: str = "") -> SourceFile | None:
         """The lines of *file*, None when it is not here, not a text, or too large."""
+        kept = self._kept(file) if self._kept is not None else {}
+        if kept:
+            last = max(kept)
+            lines = [kept.get(number, "") for number in range(1, last + 1)]
+            for number in range(1, last + 1):
+                if number not in kept and (number == 1 or number - 1 in kept):
+                    lines[number - 1] = _NOT_KEPT
+            return SourceFile(Path(file), (*lines, _NOT_KEPT))
         path = self.find(file, module)
         found = read_source(str(path.absolute())) if path is not None else None
         if path is None or found is None or "\0" in found[0]:

@@ -40,7 +40,7 @@ def draw_title(facts: Facts) -> Line:
     """Name, pid, Go version, age and module of the target."""
     target = facts.snapshot.target
     name = PurePosixPath(target.exe).name or target.url or "target"
-    parts: list[str] = []
+    parts: list[str] = [facts.capture] if facts.capture else []
     if target.pid is not None:
         parts.append(f"pid {target.pid}")
     if target.go_version:
@@ -69,6 +69,8 @@ def draw_status(facts: Facts, progress: Progress | None = None, *, roomy: bool =
         bar = f"{draw_bar(progress.fraction, 10 if roomy else 6)} " if progress.fraction is not None else "… "
         hint = " · Esc stops it" if roomy else ""
         return ((bar, "graph"), (printable(progress.text, 40), "accent"), (hint, "muted"))
+    if facts.capture:
+        return (("▪ ", "accent"), (f"{watched} recorded", "muted"))
     if facts.paused:
         return (("‖ paused", "warning"),)
     if facts.finding_sources:

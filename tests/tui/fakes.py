@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability, Source, SourceState
-from leaktui.model.finding import Diagnosis, Verdict
+from leaktui.model.finding import Diagnosis, Finding, Verdict
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
+from leaktui.model.verification import Measurement
 from leaktui.session.history import Metric, Point
 from tests.tui.scene import (
     ALLOCATION_LEDGER,
@@ -104,6 +106,7 @@ class FakeInvestigation:
     books: dict[LedgerKind, Ledger] = field(default_factory=dict)
     refuses: bool = False
     disarmed: list[frozenset[LedgerKind]] = field(default_factory=list)
+    measured: list[Finding | None] = field(default_factory=list)
 
     def start(self) -> None:
         self.listener("started")
@@ -140,6 +143,10 @@ class FakeInvestigation:
         """The newest books of a kind."""
         others = tuple(item for item in self.session.snapshot.ledgers if item.kind is not ledger.kind)
         self.move(ledgers=(*others, ledger))
+
+    def measure(self, *, of: Finding | None = None, seconds: float = math.inf) -> Measurement:
+        self.measured.append(of)
+        return Measurement(self.session.snapshot.target, 15.0, ())
 
     def close(self) -> None:
         self.closed = True

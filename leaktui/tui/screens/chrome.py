@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leaktui.engines.protocol import Want
 from leaktui.text import format_duration
-from leaktui.tui.actions import Action, Place, iter_actions
+from leaktui.tui.actions import NEEDS_PROCESS, Action, Place, iter_actions
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
@@ -73,6 +73,8 @@ def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> 
 
 def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
     """Whether an action can do something on the level shown."""
+    if facts is not None and facts.capture and name in NEEDS_PROCESS:
+        return False
     top: Level = pane.top
     if name == "back":
         return pane.depth > 1

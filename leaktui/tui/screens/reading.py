@@ -17,6 +17,7 @@ def read_facts(
     wall_time: float,
     paused: bool,
     baseline_at: float | None,
+    capture: str = "",
 ) -> Facts:
     """What is known at *now* (monotonic seconds); *wall_time* is seconds since 1970."""
     session = investigation.session
@@ -38,6 +39,9 @@ def read_facts(
         searching=orders.searching,
         searched=orders.searched,
         under_way=long_looks(investigation),
+        capture=capture,
+        # Only what plays a capture has one.
+        shortfall=getattr(investigation, "shortfall", ""),
     )
 
 

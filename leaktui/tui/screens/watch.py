@@ -39,6 +39,7 @@ from leaktui.tui.screens.strip_view import ROOMY_WIDTH, StripView
 from leaktui.tui.screens.watch_keys import WatchKeys
 from leaktui.tui.source import InvestigationLike, OpenTarget
 from leaktui.tui.strip import Progress
+from leaktui.tui.walk_orders import Walking, WalkMoved, WalkOrders
 from leaktui.tui.widgets.document import Document
 from leaktui.tui.widgets.key_bar import KeyBar
 from leaktui.tui.widgets.line_table import LineTable
@@ -72,6 +73,7 @@ class WatchScreen(WatchKeys):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_failure: Callable[[LeaktuiError], None],
+        walking: Walking | None = None,
     ) -> None:
         super().__init__()
         self._open_target = open_target
@@ -92,6 +94,8 @@ class WatchScreen(WatchKeys):
         self._let_go = False
         self.orders = Orders(self)
         self.probes = ProbeOrders(self)
+        self._walking = walking or Walking()
+        self.walk = WalkOrders(self, self._walking)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -113,6 +117,8 @@ class WatchScreen(WatchKeys):
         # The first picture goes out before the engines' imports compete for the interpreter.
         self.call_after_refresh(self._begin_opening)
         self.set_interval(max(1.0, self._tick), self._redraw_when_quiet)
+        if self._walking.at_once:
+            self.walk.open()
 
     def _begin_opening(self) -> None:
         threading.Thread(target=self._open, name="leaktui-open", daemon=True).start()
@@ -140,6 +146,22 @@ class WatchScreen(WatchKeys):
         self.investigation.start()
         self.redraw()
 
+    def follow(self, open_target: OpenTarget, opening: str) -> None:
+        """Let go of the target and look at the one that took its place."""
+        before, self.investigation = self.investigation, None
+        if before is not None:
+            before.disarm()
+            self.run_worker(before.close, thread=True, group="closing")
+        self._open_target, self._opening = open_target, opening
+        self.facts, self._baseline_at, self._shown_sorts = None, None, 0
+        self._progress.clear()
+        for pane in self.query(Pane):
+            pane.go_to_root()
+        self._begin_opening()
+
+    def on_walk_moved(self, message: WalkMoved) -> None:
+        self.walk.moved(message.event)
+
     def on_opening_failed(self, message: OpeningFailed) -> None:
         self._on_failure(message.error)
 
@@ -155,7 +177,8 @@ class WatchScreen(WatchKeys):
     def on_facts_arrived(self, message: FactsArrived) -> None:
         if self.investigation is None:
             return
-        wait = self._drawn_at + self._tick - self._clock()
+        # A capture is played faster than its clock: there it is the real one that paces the drawing.
+        wait = self._drawn_at + self._tick - self._pace_clock()
         if wait <= 0 or count_sorts(self.investigation) > self._shown_sorts:
             self.redraw()
         elif not self._redraw_due:
@@ -189,7 +212,7 @@ class WatchScreen(WatchKeys):
 
     def _redraw_when_quiet(self) -> None:
         """Keep the clocks going when no news come; with news they go by themselves."""
-        if self._clock() - self._drawn_at >= self._tick * 1.5:
+        if self._pace_clock() - self._drawn_at >= self._tick * 1.5:
             self.redraw()
 
     def redraw(self) -> None:
@@ -197,7 +220,7 @@ class WatchScreen(WatchKeys):
         self._redraw_due = False
         if self.investigation is None or self._let_go or not self.is_attached:
             return
-        self._drawn_at = self._clock()
+        self._drawn_at = self._pace_clock()
         self._shown_sorts = max(self._shown_sorts, count_sorts(self.investigation))
         self.facts = read_facts(
             self.investigation,
@@ -206,10 +229,14 @@ class WatchScreen(WatchKeys):
             wall_time=self._wall_clock(),
             paused=self.paused,
             baseline_at=self._baseline_at,
+            capture=self.leaktui.capture,
         )
         self._draw_frame()
         self.pane.show(self.facts)
         self.probes.settle(self.facts)
+
+    def _pace_clock(self) -> float:
+        return time.monotonic() if self.leaktui.capture else self._clock()
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -233,9 +260,12 @@ class WatchScreen(WatchKeys):
     def _draw_banner(self) -> None:
         banner = self.query_one("#banner", Lines)
         exited = self.facts.exited if self.facts is not None else None
-        banner.set_class(exited is not None, "-shown")
-        if exited is not None:
-            text = f" {printable(exited, 200)}; what was seen stays"
+        shortfall = self.facts.shortfall if self.facts is not None else ""
+        banner.set_class(exited is not None or bool(shortfall), "-shown")
+        if exited is not None or shortfall:
+            text = (
+                f" {printable(exited, 200)}; what was seen stays" if exited is not None else f" {shortfall}"
+            )
             banner.set_lines((((text, "strong"),),))
 
     def _draw_tabs(self) -> None:
@@ -337,6 +367,8 @@ class WatchScreen(WatchKeys):
             self.redraw()
 
     def action_pause(self) -> None:
+        if self.refuse_on_capture():
+            return
         if self.investigation is not None and self.facts is not None and self.facts.exited is None:
             self.paused = not self.paused
             self.investigation.session.pause(self.paused)

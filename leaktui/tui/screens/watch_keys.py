@@ -22,6 +22,7 @@ from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.probe_orders import ProbeOrders
+from leaktui.tui.walk_orders import WalkOrders
 from leaktui.tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class WatchKeys(Screen[None]):
     facts: Facts | None
     orders: Orders
     probes: ProbeOrders
+    walk: WalkOrders
 
     @property
     def pane(self) -> Pane:
@@ -69,6 +71,13 @@ class WatchKeys(Screen[None]):
 
         assert isinstance(self.app, LeaktuiApp)
         return self.app
+
+    def refuse_on_capture(self, what: str = "") -> bool:
+        """Whether a capture is shown, where there is nobody to ask; then it is said so."""
+        if self.leaktui.capture:
+            text = "this is a capture, and the process is not here to be asked"
+            self.notify(f"{text}: {what}" if what else text, markup=False, timeout=4)
+        return bool(self.leaktui.capture)
 
     # -- filter and sort -----------------------------------------------------------------------
 
@@ -182,6 +191,9 @@ class WatchKeys(Screen[None]):
 
     def action_processes(self) -> None:
         self.leaktui.show_picker()
+
+    def action_walkthrough(self) -> None:
+        self.walk.open()
 
     def action_help(self) -> None:
         self.leaktui.show_help(Place.WATCH)

@@ -264,6 +264,15 @@ class LineTable(LineView, Generic[T]):
         if (row := self.cursor_row) is not None:
             self.post_message(self.Highlighted(self, row))
 
+    def point_at(self, wanted: Callable[[T], bool]) -> bool:
+        """Put the cursor on the first row that is *wanted*; False, and where it was, when none is shown."""
+        index = next((index for index, row in enumerate(self._rows) if wanted(row)), None)
+        if index is None:
+            return False
+        self._moved = True
+        self.move_to(index)
+        return True
+
     def _scroll_cursor_into_view(self, top: int | None = None) -> None:
         top = self.scroll_offset.y if top is None else top
         top = min(max(top, self._cursor - self._page + 1), self._cursor)

@@ -1,0 +1,440 @@
+"""Every mention of the followed value, and what it means for it.
+
+Law: a mention is a use unless its surroundings say more. Variables it is assigned to whole are followed as well:
+aliases (`body := resp.Body`), holders (a struct or slice with it inside) and wrappers (a reader around it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from leaktui.analysis.go_syntax.names import Names
+from leaktui.analysis.go_syntax.statement import Kind, Literal, Range, Statement, iter_statements
+from leaktui.analysis.reading.effect import Effect, Touch
+from leaktui.analysis.reading.subject import Call, Form, call_at
+from leaktui.analysis.reading.unit import Unit, iter_positions
+
+_KEEPS_OPEN = frozenset(
+    "io.Copy io.CopyN io.CopyBuffer io.ReadAll io.ReadFull io.ReadAtLeast io.LimitReader io.TeeReader io.MultiReader "
+    "io.NopCloser io.NewSectionReader io.WriteString io.MultiWriter bufio.NewReader bufio.NewReaderSize bufio.NewScanner "
+    "bufio.NewWriter bufio.NewWriterSize bufio.NewReadWriter ioutil.ReadAll ioutil.NopCloser json.NewDecoder "
+    "json.NewEncoder xml.NewDecoder xml.NewEncoder csv.NewReader csv.NewWriter gob.NewDecoder gob.NewEncoder "
+    "gzip.NewReader gzip.NewWriter zlib.NewReader zlib.NewWriter flate.NewReader flate.NewWriter bzip2.NewReader "
+    "lzw.NewReader tar.NewReader tar.NewWriter zip.NewReader base64.NewDecoder hex.NewDecoder hex.Dumper "
+    "binary.Read binary.Write html.Parse multipart.NewReader textproto.NewReader strings.NewReplacer "
+    "fmt.Fprint fmt.Fprintf fmt.Fprintln fmt.Fscan fmt.Fscanf fmt.Fscanln fmt.Println fmt.Printf fmt.Print "
+    "fmt.Sprintf fmt.Sprint fmt.Sprintln fmt.Errorf httputil.DumpResponse http.ReadResponse log.Println log.Printf "
+    "len cap min max print println reflect.TypeOf reflect.ValueOf any httputil.NewChunkedReader".split()
+)
+_WRAPS = frozenset(
+    "io.LimitReader io.TeeReader io.MultiReader io.NopCloser io.NewSectionReader bufio.NewReader bufio.NewReaderSize "
+    "bufio.NewScanner bufio.NewWriter bufio.NewWriterSize ioutil.NopCloser json.NewDecoder json.NewEncoder "
+    "xml.NewDecoder csv.NewReader csv.NewWriter gob.NewDecoder gzip.NewReader gzip.NewWriter zlib.NewReader "
+    "zlib.NewWriter flate.NewReader flate.NewWriter bzip2.NewReader lzw.NewReader tar.NewReader tar.NewWriter "
+    "zip.NewReader base64.NewDecoder hex.NewDecoder multipart.NewReader textproto.NewReader io.MultiWriter".split()
+)
+_CLOSES = frozenset({"Close"})
+_COMPARISONS = frozenset("== != < <= > >= + - && || *".split())
+
+
+@dataclass
+class Followed:
+    """The variables that stand for the value: `direct` are it (mapped to how they are closed)."""
+
+    direct: dict[int, Form]
+    holders: set[int]
+    wrappers: set[int]
+
+
+class Mentions:
+    """Reads what statements do with a value that begins in one variable."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        variable: int,
+        form: Form,
+        *,
+        acquired: Statement | None,
+        resolve: Callable[[str, int, Form], Effect | None] = lambda callee, argument, form: None,
+    ) -> None:
+        self._unit = unit
+        self._lexemes = unit.lexemes
+        self._names: Names = unit.names
+        self._acquired = acquired
+        self._resolve = resolve
+        self.followed = Followed({variable: form}, set(), set())
+        self._find_followers()
+
+    @property
+    def subjects(self) -> frozenset[int]:
+        """The variables that are the value itself."""
+        return frozenset(self.followed.direct)
+
+    def read(self, statement: Statement) -> tuple[Touch, ...]:
+        """What *statement* (without its blocks) does, in order."""
+        found: list[Touch] = []
+        mine = self._acquired is not None and statement.start == self._acquired.start
+        for position in iter_positions(statement):
+            index = self._names.at.get(position)
+            if index is None or self._names.variables[index].position == position:
+                continue
+            touch = self._touch(statement, position, index)
+            if touch is not None:
+                found.append(touch)
+        for literal in statement.literals:
+            found += self._in_literal(statement, literal)
+        # Another Close on the same value: the call that closes comes before what its result is assigned to.
+        if not mine and (touch := self._overwritten(statement)) is not None:
+            found.append(touch)
+        if mine:
+            found.append(Touch(Effect.ACQUIRED, statement.start, statement.line))
+        return tuple(found)
+
+    # -- one mention ---------------------------------------------------------------------------------
+
+    def _touch(self, statement: Statement, position: int, index: int) -> Touch | None:
+        followed = self.followed
+        if index in followed.direct:
+            return self._direct(statement, position, followed.direct[index])
+        if index in followed.holders:
+            return self._holder(statement, position)
+        if index in followed.wrappers:
+            return self._wrapper(statement, position)
+        return None
+
+    def _direct(self, statement: Statement, position: int, form: Form) -> Touch | None:
+        lexemes = self._lexemes
+        end, closable = self._value_end(position, form)
+        if lexemes.text(end) == ".":
+            if closable and lexemes.text(end + 1) in _CLOSES:
+                called = lexemes.text(end + 2) == "("
+                effect = Effect.RELEASED if called else Effect.PASSED
+                if statement.kind is Kind.DEFER:
+                    effect = Effect.DEFERRED
+                return self._made(effect, position, lexemes.spelled(position, end + 2), statement)
+            return None
+        if lexemes.text(end) == "[":
+            return None
+        return self._surroundings(statement, position, end, closable)
+
+    def _value_end(self, position: int, form: Form) -> tuple[int, bool]:
+        """Where the value at *position* ends, and whether a Close after it is the one."""
+        lexemes = self._lexemes
+        if form is Form.CLOSER:
+            return position + 1, True
+        if lexemes.text(position + 1) == "." and lexemes.text(position + 2) == "Body":
+            return position + 3, True
+        return position + 1, form is Form.UNKNOWN
+
+    def _holder(self, statement: Statement, position: int) -> Touch | None:
+        lexemes = self._lexemes
+        end = position + 1
+        while lexemes.text(end) == "." and lexemes.is_name(end + 1):
+            end += 2
+        if lexemes.text(end) == "(" and lexemes.text(end - 1) in ("Close", "Stop", "Shutdown", "close"):
+            effect = Effect.DEFERRED if statement.kind is Kind.DEFER else Effect.PASSED
+            return self._made(effect, position, lexemes.spelled(position, end), statement)
+        if end != position + 1 or lexemes.text(end) == "[":
+            return None
+        return self._surroundings(statement, position, end, True)
+
+    def _wrapper(self, statement: Statement, position: int) -> Touch | None:
+        lexemes = self._lexemes
+        if lexemes.text(position + 1) == ".":
+            if lexemes.text(position + 2) in _CLOSES:
+                spelled = lexemes.spelled(position, position + 3)
+                return self._made(Effect.WRAPPER_RELEASED, position, spelled, statement)
+            return None
+        touch = self._surroundings(statement, position, position + 1, True)
+        if touch is not None and touch.effect is Effect.RETURNED:
+            return self._made(Effect.RETURNED_WRAPPED, position, touch.text, statement)
+        return touch if touch is not None and touch.effect is Effect.STORED else None
+
+    # -- what is around it ---------------------------------------------------------------------------
+
+    def _surroundings(self, statement: Statement, start: int, end: int, closable: bool) -> Touch | None:
+        """What becomes of the value from *start* to *end*, from the inside out."""
+        lexemes = self._lexemes
+        position, wrapped, composed = start, False, False
+        for _ in range(40):
+            while lexemes.text(start - 1) in ("&", "*") and not lexemes.ends_operand(start - 2):
+                start -= 1
+            if lexemes.text(start - 1) in _COMPARISONS or lexemes.text(end) in _COMPARISONS:
+                return None
+            if lexemes.text(end) == "." or lexemes.text(end) == "[":
+                return None
+            bracket = lexemes.parents[start]
+            if bracket < statement.start or not self._within(statement, bracket):
+                return self._at_top(statement, position, start, end, wrapped, composed, closable)
+            text = lexemes.text(bracket)
+            closed = lexemes.closing.get(bracket)
+            if closed is None or text == "[":
+                return None
+            if text == "{":
+                composed = True
+                start, end = self._literal_start(bracket), closed + 1
+                continue
+            call = call_at(self._unit.file, bracket)
+            if call is None:
+                if lexemes.ends_operand(bracket - 1):
+                    return self._made(Effect.PASSED, position, "a function value", statement)
+                start, end = bracket, closed + 1
+                continue
+            if call.name == "append":
+                composed, start, end = True, call.start, call.end
+                continue
+            if call.name in _WRAPS:
+                wrapped, start, end = True, call.start, call.end
+                continue
+            if call.name in _KEEPS_OPEN or wrapped:
+                return None
+            return self._passed(statement, position, start, call, closable)
+        return None
+
+    def _within(self, statement: Statement, bracket: int) -> bool:
+        return statement.start <= bracket < statement.end
+
+    def _literal_start(self, brace: int) -> int:
+        """Where the composite literal of *brace* begins."""
+        lexemes = self._lexemes
+        start = brace
+        while True:
+            before = lexemes.text(start - 1)
+            if lexemes.is_name(start - 1) or before in (".", "struct", "map"):
+                start -= 1
+            elif before in ("]", "}") and (opened := lexemes.opening.get(start - 1)) is not None:
+                start = opened
+            elif before in ("&", "*") and not lexemes.ends_operand(start - 2):
+                start -= 1
+            else:
+                return start
+
+    def _passed(
+        self, statement: Statement, position: int, start: int, call: Call, closable: bool
+    ) -> Touch | None:
+        lexemes = self._lexemes
+        entries = lexemes.split(call.opened + 1, call.end - 1)
+        argument = next((i for i, (first, last) in enumerate(entries) if first <= start < last), -1)
+        form = (
+            Form.CLOSER
+            if lexemes.text(position + 2) == "Body"
+            else self.followed.direct.get(self._names.at.get(position, -1), Form.UNKNOWN)
+        )
+        effect = self._resolve(call.last, argument, form) or Effect.PASSED
+        deferred = statement.kind is Kind.DEFER and call.end == statement.end
+        if effect is Effect.ACQUIRED:  # the function is known, and leaves it alone
+            return None
+        if deferred and effect in (Effect.RELEASED, Effect.PASSED):
+            effect = Effect.DEFERRED
+        return Touch(
+            effect,
+            position,
+            lexemes.lines[position],
+            lexemes.spelled(call.start, call.end),
+            deferred=deferred,
+            callee=call.last,
+            argument=argument,
+        )
+
+    def _at_top(
+        self,
+        statement: Statement,
+        position: int,
+        start: int,
+        end: int,
+        wrapped: bool,
+        composed: bool,
+        closable: bool,
+    ) -> Touch | None:
+        lexemes = self._lexemes
+        if statement.kind is Kind.RETURN:
+            effect = Effect.RETURNED_WRAPPED if wrapped and not composed else Effect.RETURNED
+            return self._made(effect, position, lexemes.spelled(start, end), statement)
+        if statement.kind is Kind.SEND:
+            if statement.values and statement.values[0][0] <= start:
+                text = lexemes.spelled(*statement.targets[0])
+                return Touch(Effect.STORED, position, statement.line, text, sends=True)
+            return None
+        if statement.kind not in (Kind.ASSIGN, Kind.DECLARATION):
+            return None
+        target = self._target_of(statement, start)
+        if target is None:
+            return None
+        text = lexemes.spelled(*target)
+        variable = self._names.variable(target)
+        if text == "_" or (variable is not None and self._is_local(variable)):
+            return None  # followed as well, see _find_followers
+        if wrapped and not composed and text.endswith(".Body"):
+            return self._made(Effect.WRAPPED_OVER, position, text, statement)
+        if text.endswith(".Body") and self._names.at.get(target[0]) in self.followed.direct:
+            return None  # put back where it came from, with something around it
+        if wrapped and not composed:
+            return None
+        return self._made(Effect.STORED, position, text, statement)
+
+    def _target_of(self, statement: Statement, start: int) -> Range | None:
+        """The target that the value at *start* is assigned to, when it is the whole of it."""
+        for index, (first, last) in enumerate(statement.values):
+            if first <= start < last:
+                if len(statement.values) == len(statement.targets):
+                    return statement.targets[index]
+                return statement.targets[0] if statement.targets else None
+        return None
+
+    def _is_local(self, variable: int) -> bool:
+        """Whether it ends with this call: declared in this unit."""
+        return self._names.variables[variable].owner == self._unit.owner
+
+    def _overwritten(self, statement: Statement) -> Touch | None:
+        if statement.kind is not Kind.ASSIGN or statement.operator not in ("=", ":="):
+            return None
+        for index, target in enumerate(statement.targets):
+            first, last = target
+            variable = self._names.at.get(first)
+            if variable is None or variable not in self.followed.direct:
+                continue
+            form = self.followed.direct[variable]
+            if last == first + 1 and self._names.variables[variable].position != first:
+                if self._mentions_it(statement):
+                    return None
+                return self._made(Effect.OVERWRITTEN, first, self._lexemes.text(first), statement)
+            if form is Form.RESPONSE and last == first + 3 and self._lexemes.text(last - 1) == "Body":
+                values = statement.values
+                value = values[index] if len(values) == len(statement.targets) else values[0]
+                if not self._mentions_it(statement, value):
+                    text = self._lexemes.spelled(first, last)
+                    return self._made(Effect.OVERWRITTEN, first, text, statement)
+        return None
+
+    def _mentions_it(self, statement: Statement, part: Range | None = None) -> bool:
+        """Whether the right side mentions the value (or a wrapper that still leads to it)."""
+        known = self.followed.direct.keys() | self.followed.holders
+        for first, last in (part,) if part is not None else statement.values:
+            if any(self._names.at.get(position) in known for position in range(first, last)):
+                return True
+        return False
+
+    def _made(self, effect: Effect, position: int, text: str, statement: Statement) -> Touch:
+        return Touch(effect, position, self._lexemes.lines[position], text)
+
+    # -- literals ------------------------------------------------------------------------------------
+
+    def _in_literal(self, statement: Statement, literal: Literal) -> Iterator[Touch]:
+        """What a function literal in *statement* does with the value, as one."""
+        inner: list[Touch] = []
+        for nested in iter_statements(literal.body):
+            for position in iter_positions(nested):
+                index = self._names.at.get(position)
+                if index is not None and (touch := self._touch(nested, position, index)) is not None:
+                    inner.append(touch)
+        effects = {touch.effect for touch in inner}
+        released = next((t for t in inner if t.effect in (Effect.RELEASED, Effect.DEFERRED)), None)
+        called_here = self._lexemes.text(literal.end) == "("
+        if released is not None:
+            effect = Effect.PASSED
+            if statement.kind is Kind.DEFER and called_here:
+                effect = Effect.COVERED
+            elif called_here and statement.kind is Kind.EXPRESSION:
+                effect = Effect.RELEASED
+            yield Touch(
+                effect, literal.start, released.line, released.text, deferred=effect is Effect.COVERED
+            )
+        elif Effect.PASSED in effects:
+            passed = next(touch for touch in inner if touch.effect is Effect.PASSED)
+            deferred = statement.kind is Kind.DEFER and called_here
+            yield Touch(
+                Effect.COVERED if deferred else Effect.PASSED,
+                literal.start,
+                passed.line,
+                passed.text,
+                callee=passed.callee,
+                argument=passed.argument,
+            )
+        elif Effect.STORED in effects:
+            yield next(touch for touch in inner if touch.effect is Effect.STORED)
+
+    # -- followers -----------------------------------------------------------------------------------
+
+    def _find_followers(self) -> None:
+        """Variables the value is assigned to, until no new one is found."""
+        statements = [
+            item
+            for item in iter_statements(self._unit.body)
+            if item.kind in (Kind.ASSIGN, Kind.DECLARATION) and item is not self._acquired
+        ]
+        for _ in range(4):
+            if not any([self._follow(statement) for statement in statements]):
+                break
+
+    def _follow(self, statement: Statement) -> bool:
+        followed, grown = self.followed, False
+        for index, (first, last) in enumerate(statement.values):
+            targets = statement.targets
+            target = (
+                targets[index] if len(targets) == len(statement.values) else targets[0] if targets else None
+            )
+            variable = self._names.variable(target) if target is not None else None
+            if variable is None or not self._is_local(variable):
+                continue
+            if variable in followed.direct or variable in followed.holders or variable in followed.wrappers:
+                continue
+            kind = self._kind_of_value(statement, first, last)
+            if kind is None:
+                continue
+            grown = True
+            if isinstance(kind, Form):
+                followed.direct[variable] = kind
+            elif kind == "holder":
+                followed.holders.add(variable)
+            else:
+                followed.wrappers.add(variable)
+        return grown
+
+    def _kind_of_value(self, statement: Statement, first: int, last: int) -> Form | str | None:
+        lexemes, followed = self._lexemes, self.followed
+        for position in range(first, last):
+            index = self._names.at.get(position)
+            if index is None:
+                continue
+            if index in followed.direct:
+                end, closable = self._value_end(position, followed.direct[index])
+                if (first, last) == (position, end):
+                    return Form.CLOSER if closable and end > position + 1 else followed.direct[index]
+            elif index in followed.holders or index in followed.wrappers:
+                end = position + 1
+            else:
+                continue
+            if lexemes.text(end) in (".", "["):
+                continue
+            if (found := self._inside(statement, position, end, (first, last))) is not None:
+                return "wrapper" if index in followed.wrappers and found == "holder" else found
+        return None
+
+    def _inside(self, statement: Statement, start: int, end: int, whole: Range) -> str | None:
+        """`wrapper` or `holder` when the value from *start* to *end* makes up *whole* with something around it."""
+        lexemes = self._lexemes
+        kind: str | None = None
+        for _ in range(20):
+            while lexemes.text(start - 1) in ("&", "*") and not lexemes.ends_operand(start - 2):
+                start -= 1
+            if (start, end) == whole:
+                return kind or "holder"
+            bracket = lexemes.parents[start]
+            closed = lexemes.closing.get(bracket)
+            if bracket < whole[0] or closed is None or lexemes.text(bracket) == "[":
+                return None
+            if lexemes.text(bracket) == "{":
+                start, end, kind = self._literal_start(bracket), closed + 1, kind or "holder"
+                continue
+            call = call_at(self._unit.file, bracket, whole[0])
+            if call is None:
+                start, end = bracket, closed + 1
+            elif call.name == "append":
+                start, end, kind = call.start, call.end, kind or "holder"
+            elif call.name in _WRAPS:
+                start, end, kind = call.start, call.end, "wrapper"
+            else:
+                return None
+        return None

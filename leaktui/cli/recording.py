@@ -1,0 +1,84 @@
+"""`leaktui record`: keep what is seen in a file.
+
+Law: the file is made before the watching, private to the user; a first Ctrl-C (or SIGTERM) ends the recording with a
+good file. Secrets are masked unless --show-secrets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import threading
+from pathlib import Path
+
+from leaktui.cli.credentials import read_credentials
+from leaktui.cli.diagnosing import interruptible
+from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.output import ProgressLine, open_private, say
+from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
+from leaktui.record import ReadSource, Recording, RecordProgress, record
+from leaktui.report.redaction import Redaction
+from leaktui.report.source_excerpt import map_source_path, parse_source_root
+from leaktui.source_text import read_source
+from leaktui.text import format_bytes, format_duration
+
+
+def run_record(options: argparse.Namespace) -> ExitStatus:
+    """Record one process. Raises LeaktuiError when it cannot be inspected, or the file not be written."""
+    credentials = read_credentials(options)
+    line = ProgressLine()
+    stop = threading.Event()
+
+    def show(progress: RecordProgress) -> None:
+        left = max(0.0, progress.deadline_seconds - progress.elapsed_seconds)
+        ending = "ending…" if stop.is_set() else f"{format_duration(left)} more, Ctrl-C ends it"
+        line.show(
+            f"{format_duration(progress.elapsed_seconds)} · {progress.seen or 'looking'} ·"
+            f" {format_bytes(progress.written_bytes)} · {ending}"
+        )
+
+    try:
+        with interruptible(stop), select_target(options, credentials) as selection:
+            line.show("looking for what works on this process")
+            require_answers(probe_engines(selection, url=options.url), url=options.url)
+            refuse_stopped(selection.target.pid)
+            recording = record(
+                selection.target,
+                selection.engines,
+                open_private(options.output),
+                load_program=selection.open_program,
+                read_source=source_reader(options),
+                seconds=options.seconds,
+                allow_pauses=not options.read_only and "pause" in (options.allow or ()),
+                mask=None if options.show_secrets else Redaction(),
+                on_progress=show,
+                stop=stop,
+            )
+    finally:
+        line.clear()
+    say(_summary(recording, options.output))
+    return ExitStatus.CLEAN
+
+
+def _summary(recording: Recording, path: str) -> str:
+    """One sentence: how much, and how to look at it."""
+    try:
+        size = format_bytes(Path(path).stat().st_size)
+    except OSError:
+        size = "it"
+    ended = "" if recording.reason == "the time was up" else f" ({recording.reason})"
+    return (
+        f"recorded {format_duration(recording.seconds)}{ended}, {size}: look at it with"
+        f" `leaktui open {shlex.quote(path)}`, on any machine"
+    )
+
+
+def source_reader(options: argparse.Namespace) -> ReadSource:
+    """What gives the text of a source file by the path the process has for it, through the options' source roots."""
+    roots = tuple(parse_source_root(text) for text in getattr(options, "source_roots", None) or ())
+
+    def read(path: str) -> str | None:
+        found = read_source(map_source_path(path, roots))
+        return found[0] if found is not None else None
+
+    return read

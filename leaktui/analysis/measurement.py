@@ -81,7 +81,7 @@ def measure(
     traces = tuple(trace for _, trace in captures(snapshots, lambda s: s.trace, lambda s: s.trace_time))
     found = _own_suspect(assessment, of)
     followed = of if of is not None else found
-    measures = _whole(snapshots)
+    measures = [*_whole(snapshots), *_books(latest, assessment)]
     if followed is not None:
         measures.append(_of_suspect(followed, snapshots, traces, assessment, program))
     return Measurement(
@@ -128,6 +128,23 @@ def _whole(snapshots: Sequence[Snapshot]) -> list[Measure]:
         if points:
             measures.append(Measure(name, points[0][1], points[-1][1], theil_sen(points), unit, kind))
     return measures
+
+
+def _books(latest: Snapshot, assessment: Assessment) -> list[Measure]:
+    """What was opened and left by whoever it was, where probes kept books of it."""
+    measures = []
+    for kind, book in ((LeakKind.HTTP_BODY, LedgerKind.BODIES), (LeakKind.FD, LedgerKind.FDS)):
+        ledger = latest.ledger(book)
+        if ledger is not None and ledger.opened:
+            left = sum(row.left_open for row in assessment.ledger if row.kind is book)
+            name = all_callers(kind)
+            measures.append(Measure(name, 0.0, ledger.still_open, kind=kind, opened=ledger.opened, left=left))
+    return measures
+
+
+def all_callers(kind: LeakKind) -> str:
+    """What the row is called of all that opened things of that kind together."""
+    return f"{_THINGS[kind]} of all callers"
 
 
 def _open_bodies(snapshots: Sequence[Snapshot]) -> Points:

@@ -253,6 +253,7 @@ def _symbols(snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary]) -> I
     """The functions that were seen, look by look."""
     for _, groups in captures(snapshots, lambda item: item.groups, lambda item: item.groups_time):
         yield {frame.function for group in groups for frame in group.stack}
+    yield {name for name, _ in snapshots[-1].ended}
     for trace in traces:
         yield {frame.function for flow in trace.goroutines for frame in flow.start}
         yield {frame.function for handoff in trace.handoffs for frame in handoff.stack}
@@ -313,15 +314,16 @@ def _of_entry(is_it: Callable[[str], bool], snapshots: Sequence[Snapshot]) -> Po
 def _started(
     is_it: Callable[[str], bool], snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary]
 ) -> tuple[int, int] | None:
-    """(started, left) of goroutines: by traces, else by those that looks one by one, or counts, show to be new."""
-    created = ended = 0
+    """(started, left) of goroutines: by traces, else by those that looks show to be new, or to have ended."""
+    created = gone = 0
     for trace in traces:
         for flow in trace.goroutines:
             if flow.start and is_it(flow.start[-1].function):
                 created += flow.created
-                ended += min(flow.ended, flow.created)
+                gone += min(flow.ended, flow.created)
     if created:
-        return created, created - ended
+        return created, created - gone
+    ended = sum(count for name, count in snapshots[-1].ended if is_it(name))
     dumps = captures(snapshots, lambda item: item.goroutines, lambda item: item.goroutines_time)
     looks = [
         {item.goid for item in goroutines if item.stack and is_it(item.stack[-1].function)}
@@ -329,11 +331,13 @@ def _started(
     ]
     if len(looks) >= 2:
         new = set().union(*looks[1:]) - looks[0]
-        if new:
-            return len(new), len(new & looks[-1])
+        left = len(new & looks[-1])
+        if new or ended:
+            return max(len(new), left + ended), left
     counts = [value for _, value in _of_entry(is_it, snapshots)]
     came = round(sum(max(0.0, later - earlier) for earlier, later in pairwise(counts)))
-    return (came, max(0, round(counts[-1] - counts[0]))) if came else None
+    left = max(0, round(counts[-1] - counts[0])) if counts else 0
+    return (max(came, left + ended), left) if came or ended else None
 
 
 def _opened(

@@ -35,7 +35,9 @@ _POWERS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 def parse_tracepoint(text: str, *, expressions: Sequence[str] = (), returns: bool = False) -> Tracepoint:
     """`FUNCTION[:CONDITION]`; *expressions* are recorded with each hit. Raises UsageError."""
     if len(text) > _LONGEST:
-        raise UsageError(f"a tracepoint has at most {_LONGEST} characters", remedy="make its condition shorter")
+        raise UsageError(
+            f"a tracepoint has at most {_LONGEST} characters", remedy="make its condition shorter"
+        )
     function, condition = _split(text.strip())
     return Tracepoint(
         validate_function(function),
@@ -67,7 +69,8 @@ def _split(text: str) -> tuple[str, str]:
 def validate_function(text: str) -> str:
     """*text* as a Go symbol. Raises UsageError."""
     shown = printable(text, 80)
-    if not _FUNCTION.fullmatch(text) or not _is_balanced(text) or re.search(r"\s", _outside_brackets(text)):
+    unusual = not text.isprintable() or not _is_balanced(text)
+    if unusual or not _FUNCTION.fullmatch(text) or re.search(r"\s", _outside_brackets(text)):
         raise UsageError(
             f"{shown!r} is no Go function",
             remedy="write it as a stack shows it, package first: runtime.gcStart, 'main.(*Server).load'",
@@ -80,14 +83,18 @@ def parse_expression(text: str, *, condition: bool = False) -> str:
     text = text.strip()
     shown = printable(text, 80)
     if not text or len(text) > _LONGEST:
-        raise UsageError("an expression is missing, or too long", remedy="write a Go expression: req.URL.Host")
+        raise UsageError(
+            "an expression is missing, or too long", remedy="write a Go expression: req.URL.Host"
+        )
     if not text.isprintable():
         raise UsageError(f"{shown!r} holds control characters", remedy="write a Go expression: size >= 32768")
     bare = _STRING.sub('""', text)
     if '"' in bare.replace('""', "") or "`" in bare:
         raise UsageError(f"a quote of {shown!r} is never closed", remedy="put the whole in single quotes")
     if not _is_balanced(bare):
-        raise UsageError(f"a bracket of {shown!r} is not paired", remedy="write a Go expression: size >= 32768")
+        raise UsageError(
+            f"a bracket of {shown!r} is not paired", remedy="write a Go expression: size >= 32768"
+        )
     if re.match(r"call\b", bare):
         # It would run the target's own code in the middle of whatever it does.
         raise UsageError("functions of the target are never called", remedy="leave `call` out")
@@ -122,9 +129,10 @@ def _is_balanced(text: str) -> bool:
     for character in text:
         if character in _OPENING:
             open_ones.append(character)
-        elif character in _CLOSING:
-            if not open_ones or _OPENING.index(open_ones.pop()) != _CLOSING.index(character):
-                return False
+        elif character in _CLOSING and (
+            not open_ones or _OPENING.index(open_ones.pop()) != _CLOSING.index(character)
+        ):
+            return False
     return not open_ones
 
 

@@ -73,7 +73,9 @@ def _close(value: str, go_version: str) -> tuple[Tracepoint, ...]:
 
 def _round_trip(value: str, go_version: str) -> tuple[Tracepoint, ...]:
     if value and not _HOST.fullmatch(value):
-        raise UsageError(f"{printable(value, 60)!r} is no host", remedy="write it as in the URL: api.internal:8080")
+        raise UsageError(
+            f"{printable(value, 60)!r} is no host", remedy="write it as in the URL: api.internal:8080"
+        )
     condition = f'req.URL.Host == "{value}"' if value else ""
     return (Tracepoint(ROUND_TRIP, condition, ("req.Method", "req.URL.Host", "req.URL.Path")),)
 
@@ -109,7 +111,9 @@ def parse_preset(text: str, go_version: str = "") -> tuple[Tracepoint, ...]:
     if given and not preset.takes:
         raise UsageError(f"the preset {name} takes no value", remedy=f"write {name} alone")
     if given and not value:
-        raise UsageError(f"the preset {name} ends where its {preset.takes} should be", remedy=f"or write {name} alone")
+        raise UsageError(
+            f"the preset {name} ends where its {preset.takes} should be", remedy=f"or write {name} alone"
+        )
     return preset.make(value, go_version)
 
 

@@ -105,6 +105,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.demonstrating import run_demo
 
         return run_demo(options)
+    if options.command == "trace":
+        from leaktui.cli.tracing import run_trace
+
+        return run_trace(options)
     from leaktui.cli.screens import run_screens
 
     return run_screens(options)

@@ -69,7 +69,7 @@ def _watch(options: argparse.Namespace) -> Diagnosis:
 
     try:
         # Signals first: whoever interrupts early still gets an orderly end.
-        with _interruptible(stop), select_target(options, credentials) as selection:
+        with interruptible(stop), select_target(options, credentials) as selection:
             line.show("looking for what works on this process")
             capabilities = probe_engines(selection, url=options.url)
             require_answers(capabilities, url=options.url)
@@ -116,7 +116,7 @@ def _refuse_blindness(diagnosis: Diagnosis, capabilities: Sequence[Capability], 
 
 
 @contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
+def interruptible(stop: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM sets *stop*; the next one acts as it did before."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}

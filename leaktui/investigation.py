@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.census_growth import growing_samples
+from leaktui.analysis.paired_burst import PairedBurst
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import LEDGERS, Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
@@ -100,6 +101,7 @@ class Investigation:
         self._probes = probes
         self._armed_once: set[LedgerKind] = set()
         self._dumps = dumps
+        self._pairs = PairedBurst()
         self.session = Session(
             target, engines, self._on_event, cadence=CADENCE, allow_pauses=allow_pauses, dumps=dumps
         )
@@ -250,7 +252,8 @@ class Investigation:
             offers_trace=self.session.offers(Want.TRACE),
             probing=self.session.probing,
         )
-        self._assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
+        assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
+        self._assessment = replace(assessment, pairs=self._pairs.of(latest, self._program))
         self._listener(Assessed(self._assessment))
 
     def _order_what_helps(self) -> None:

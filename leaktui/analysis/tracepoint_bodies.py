@@ -13,7 +13,7 @@ from leaktui.analysis import tracepoint_presets as presets
 from leaktui.analysis.ledger_accounts import balance
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.analysis.tracepoint_groups import lost_hits
-from leaktui.model.assessment import LedgerRow
+from leaktui.model.assessment import BodyPairs, LedgerRow, OwnerPairs
 from leaktui.model.finding import Confidence
 from leaktui.model.frame import Stack
 from leaktui.model.ledger import Ledger, LedgerKind, LedgerPlace, Opened
@@ -23,24 +23,6 @@ from leaktui.model.tracepoint import TracepointHit, TracepointRun
 
 _CLOSING_KEPT = 64
 _UNSEEN_KEPT = 64
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerPairs:
-    """What one owner opened during the burst. `confirmed` of those left open are still listed open by memory."""
-
-    row: LedgerRow
-    confidence: Confidence | None
-    confirmed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BodyPairs:
-    """The pairs of a burst: those who leave most open first. `reservations` say what they do not tell."""
-
-    ledger: Ledger
-    owners: tuple[OwnerPairs, ...]
-    reservations: tuple[str, ...] = ()
 
 
 def pair_bodies(

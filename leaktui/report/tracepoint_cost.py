@@ -28,8 +28,8 @@ _BUSY = frozenset(
 
 ATTACHING = "Attaching Delve stops it once for 0.5 to 1.3 s."
 KILLING = (
-    "However leaktui ends, they are taken out in order; but kill -9 of dlv itself (or of leaktui's guardian "
-    "over it) while they are in ends the target."
+    "However leaktui ends, all is taken out in order; but kill -9 of dlv itself, or of the guardian over it, "
+    "ends the target while tracepoints are in."
 )
 
 
@@ -38,7 +38,7 @@ def expected_cost(plan: TracepointPlan, *, attached: bool = False) -> tuple[str,
     least, most = (plan.most_hits * ms / 1000 for ms in _HIT_MS)
     bound = plan.most_stops_ms / 1000
     hits = (
-        "Each hit stops the target for about 1 to 2 ms, also one for which the condition does not hold: at most "
+        "Each hit stops the target for about 1 to 2 ms, also where the condition does not hold: at most "
         f"{format_count(plan.most_hits)} hits, {format_duration(min(least, bound))} to "
         f"{format_duration(min(most, bound))} in all, within {format_duration(plan.seconds)}."
     )
@@ -47,7 +47,7 @@ def expected_cost(plan: TracepointPlan, *, attached: bool = False) -> tuple[str,
     if busy:
         names = " and ".join(short_function(name) for name in busy)
         sentences.append(
-            f"{names} is called all the time: the target all but stands still meanwhile, until it was stopped for "
+            f"{names} is called all the time: the target all but stands still, until it was stopped for "
             f"{format_duration(bound)} in all."
         )
     if not attached:
@@ -63,6 +63,11 @@ def actual_cost(run: TracepointRun) -> str:
     if run.attach_stop_ms:
         parts.append(f"{_milliseconds(run.attach_stop_ms)} to attach")
     return ", ".join(parts)
+
+
+def brief_cost(run: TracepointRun) -> str:
+    """The same in a few words, without attaching."""
+    return f"stopped it {_milliseconds(run.stops_ms)} in all, {_milliseconds(run.longest_stop_ms)} at once"
 
 
 def _milliseconds(value: float) -> str:

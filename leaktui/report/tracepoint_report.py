@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaktui.analysis.program import Program
-from leaktui.analysis.tracepoint_bodies import BodyPairs, pair_bodies
+from leaktui.analysis.tracepoint_bodies import pair_bodies
 from leaktui.analysis.tracepoint_groups import Grouping, HitGroup, caller_of, group_hits
+from leaktui.model.assessment import BodyPairs
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.target import Target

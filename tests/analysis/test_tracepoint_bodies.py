@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leaktui.analysis.tracepoint_bodies import BodyPairs, OwnerPairs, pair_bodies
+from leaktui.analysis.tracepoint_bodies import pair_bodies
+from leaktui.model.assessment import BodyPairs, OwnerPairs
 from leaktui.model.body import BodyState
 from leaktui.model.finding import Confidence
 from leaktui.model.goroutine import Goroutine

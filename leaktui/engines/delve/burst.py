@@ -1,0 +1,201 @@
+"""A burst of tracepoints, run by the guardian: set, count, take out, prove that nothing is left.
+
+Law: after each hit the target is told to go on before anything else is done with what was recorded. The first limit
+that is reached ends it: hits, seconds, or what its stops took from the target. Delve works while the target stands
+and waits while it runs, so the processor time it uses measures the stops, also those of hits that did not meet their
+condition, of which nobody is told.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from leaktui.engines.delve import traced
+from leaktui.engines.delve.channel import ChannelClosed
+from leaktui.engines.delve.rpc import DelveRefused
+from leaktui.errors import DecodeError, LeaktuiError
+from leaktui.wire.delve.shapes import as_object
+from leaktui.wire.delve.states import decode_breakpoint
+
+if TYPE_CHECKING:
+    from leaktui.engines.delve.debugger import Debugger
+    from leaktui.engines.delve.guardian import Guardian
+
+_STEP_SECONDS = 0.02
+_TELL_SECONDS = 0.25
+_RETURN = (0xC3, 0xC2)
+_EXITED = b'"exited":true'
+
+
+def run_burst(guardian: Guardian, order: dict[str, Any]) -> None:
+    """Carry out *order*; hits go to leaktui as they come. Raises as `Debugger.halt`, and ChannelClosed."""
+    debugger = guardian.debugger
+    channel = guardian.channel
+    stops = Stops(traced.processor_seconds, guardian)
+    numbers, not_set = _set(guardian, debugger, order["points"], stops)
+    began = time.monotonic()
+    head = {"event": "armed", "numbers": numbers, "not_set": not_set}
+    channel.post(head | stops.told() | {"seconds": 0.0})
+    ended = "" if numbers else "nothing"
+    try:
+        if numbers:
+            ended = _count(guardian, debugger, order, stops, began, numbers)
+    finally:
+        _unset(guardian, debugger, stops)
+    seconds = time.monotonic() - began
+    channel.post({"event": "over", "ended": ended, "seconds": seconds} | stops.told())
+
+
+class Stops:
+    """What the stops of a burst have taken from the target, in seconds."""
+
+    def __init__(self, clock: Any, guardian: Guardian) -> None:
+        self._clock = clock
+        self._pid = guardian.delve_pid
+        self.halted = 0.0
+        self.longest = 0.0
+        self._counted = 0.0
+        self._mark = self._clock(self._pid)
+
+    @property
+    def total(self) -> float:
+        """Halted by us, and stopped by hits."""
+        return self.halted + self._counted
+
+    def halt_over(self, since: float) -> None:
+        """We had it halted since then; now it runs."""
+        took = time.monotonic() - since
+        self.halted += took
+        self.longest = max(self.longest, took)
+        self._mark = self._clock(self._pid)
+
+    def look(self, *, one: bool = False) -> None:
+        """Count what Delve has used since the last look; with *one*, that was a single stop."""
+        now = self._clock(self._pid)
+        took, self._mark = now - self._mark, now
+        self._counted += took
+        if one:
+            self.longest = max(self.longest, took)
+
+    def told(self) -> dict[str, float]:
+        """For a message."""
+        return {"stops_ms": self.total * 1000, "longest_ms": self.longest * 1000}
+
+
+def _set(
+    guardian: Guardian, debugger: Debugger, points: list[dict[str, Any]], stops: Stops
+) -> tuple[dict[int, int], list[tuple[int, str]]]:
+    """Set the tracepoints; which of them (index) has which number, and which could not be set, and why."""
+    numbers: dict[int, int] = {}
+    not_set: list[tuple[int, str]] = []
+    code = guardian.code
+    assert code is not None
+    since = time.monotonic()
+    debugger.halt()
+    try:
+        for index, point in enumerate(points):
+            wanted = dict(point["breakpoint"])
+            try:
+                if point["returns"]:
+                    wanted["addrs"] = _returns_of(guardian, debugger, str(wanted.pop("functionName")))
+                result = debugger.call("CreateBreakpoint", Breakpoint=wanted)
+                made = decode_breakpoint(
+                    as_object(as_object(result, "answer").get("Breakpoint"), "breakpoint")
+                )
+            except DelveRefused as error:
+                not_set.append((index, str(error.args[0])))
+                continue
+            numbers[made.number] = index
+            code.remember(made.addresses)
+        guardian.tell_standby()
+    finally:
+        debugger.resume()
+        stops.halt_over(since)
+    return numbers, not_set
+
+
+def _returns_of(guardian: Guardian, debugger: Debugger, function: str) -> list[int]:
+    """Where *function* returns: Delve also names its calls of deferreturn. Raises DelveRefused."""
+    found = as_object(debugger.call("FunctionReturnLocations", FnName=function), "answer").get("Addrs") or []
+    code = guardian.code
+    assert code is not None
+    code.remember(found)
+    returns = [address for address in found if code.expected.get(address) in _RETURN]
+    if not returns:
+        raise DelveRefused(f"no return of {function} was found: it may be inlined everywhere")
+    return returns
+
+
+def _count(
+    guardian: Guardian,
+    debugger: Debugger,
+    order: dict[str, Any],
+    stops: Stops,
+    began: float,
+    numbers: dict[int, int],
+) -> str:
+    """Pass hits on until a limit is reached; why it ended."""
+    channel = guardian.channel
+    most_hits, seconds = int(order["most_hits"]), float(order["seconds"])
+    most_stops = float(order["most_stops_ms"]) / 1000
+    hits = 0
+    told = began
+    while True:
+        line = debugger.stopped(_STEP_SECONDS)
+        now = time.monotonic()
+        if line is not None:
+            if _EXITED in line:
+                debugger.refuse_exited(line)
+            hits += 1
+            last = hits >= most_hits
+            if not last:
+                debugger.resume()
+            # Counted while it runs on: what came of this stop, and of those without a word before it.
+            stops.look(one=True)
+            channel.post({"event": "hit", "seconds": now - began} | stops.told(), [line])
+            told = now
+            if last:
+                return "hits"
+        else:
+            stops.look()
+            guardian.look_after()
+        if stops.total >= most_stops:
+            return "stops"
+        if now - began >= seconds:
+            return "seconds"
+        if now - told >= _TELL_SECONDS:
+            told = now
+            channel.post({"event": "going", "seconds": now - began} | stops.told())
+        channel.flush()
+        message = channel.receive(0.0)
+        if message is not None and message.head["do"] in ("stop", "end"):
+            return "asked"
+
+
+def _unset(guardian: Guardian, debugger: Debugger, stops: Stops) -> None:
+    """Take all out and prove it; the target runs on. Raises DecodeError when something stays."""
+    since = time.monotonic()
+    code = guardian.code
+    line = debugger.halt()
+    try:
+        debugger.clear()
+        left = debugger.breakpoints()
+        if left:
+            debugger.clear(left)
+            left = debugger.breakpoints()
+        changed = code.changed() if code is not None else []
+        debugger.drain()
+    finally:
+        with suppress(LeaktuiError):
+            debugger.resume()
+        stops.halt_over(since)
+    if line is not None:
+        with suppress(ChannelClosed):
+            guardian.channel.post({"event": "hit", "seconds": -1.0} | stops.told(), [line])
+    if left or changed:
+        raise DecodeError("Delve left breakpoints in the target that it was told to take out")
+    if code is not None:
+        code.forget()
+        guardian.tell_standby()

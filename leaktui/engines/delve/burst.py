@@ -1,9 +1,8 @@
 """A burst of tracepoints, run by the guardian: set, count, take out, prove that nothing is left.
 
 Law: after each hit the target is told to go on before anything else is done with what was recorded. The first limit
-that is reached ends it: hits, seconds, or what its stops took from the target. Delve works while the target stands
-and waits while it runs, so the processor time it uses measures the stops, also those of hits that did not meet their
-condition, of which nobody is told.
+that is reached ends it: hits, seconds, or what its stops took from the target. Of a hit that does not meet its
+condition nobody is told: so whether the target stands is looked at every millisecond.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from leaktui.engines.delve import traced
 from leaktui.engines.delve.channel import ChannelClosed
 from leaktui.engines.delve.rpc import DelveRefused
 from leaktui.errors import DecodeError, LeaktuiError
+from leaktui.wire.delve.framing import decode_answer
 from leaktui.wire.delve.shapes import as_object
 from leaktui.wire.delve.states import decode_breakpoint
 
@@ -23,61 +23,61 @@ if TYPE_CHECKING:
     from leaktui.engines.delve.debugger import Debugger
     from leaktui.engines.delve.guardian import Guardian
 
-_STEP_SECONDS = 0.02
+_STEP_SECONDS = 0.001
+_LOOK_AFTER_SECONDS = 0.05
 _TELL_SECONDS = 0.25
 _RETURN = (0xC3, 0xC2)
 _EXITED = b'"exited":true'
+_NO_ERROR = b'"error":null}'
+_MOST_ERRORS = 3
+"""Conditions that cannot be evaluated, before it is given up. One may be: a nil pointer in the way."""
 
 
 def run_burst(guardian: Guardian, order: dict[str, Any]) -> None:
     """Carry out *order*; hits go to leaktui as they come. Raises as `Debugger.halt`, and ChannelClosed."""
     debugger = guardian.debugger
     channel = guardian.channel
-    stops = Stops(traced.processor_seconds, guardian)
+    stops = Stops(debugger.pid)
     numbers, not_set = _set(guardian, debugger, order["points"], stops)
     began = time.monotonic()
     head = {"event": "armed", "numbers": numbers, "not_set": not_set}
     channel.post(head | stops.told() | {"seconds": 0.0})
-    ended = "" if numbers else "nothing"
+    ended, reason = ("", "") if numbers else ("nothing", "")
     try:
         if numbers:
-            ended = _count(guardian, debugger, order, stops, began, numbers)
+            ended, reason = _count(guardian, debugger, order, stops, began, numbers)
     finally:
         _unset(guardian, debugger, stops)
     seconds = time.monotonic() - began
-    channel.post({"event": "over", "ended": ended, "seconds": seconds} | stops.told())
+    channel.post({"event": "over", "ended": ended, "reason": reason, "seconds": seconds} | stops.told())
 
 
 class Stops:
-    """What the stops of a burst have taken from the target, in seconds."""
+    """What the stops of a burst have taken from the target, in seconds: halted by us, and seen standing by samples."""
 
-    def __init__(self, clock: Any, guardian: Guardian) -> None:
-        self._clock = clock
-        self._pid = guardian.delve_pid
-        self.halted = 0.0
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.total = 0.0
         self.longest = 0.0
-        self._counted = 0.0
-        self._mark = self._clock(self._pid)
-
-    @property
-    def total(self) -> float:
-        """Halted by us, and stopped by hits."""
-        return self.halted + self._counted
+        self._current = 0.0
+        self._mark = time.monotonic()
 
     def halt_over(self, since: float) -> None:
         """We had it halted since then; now it runs."""
-        took = time.monotonic() - since
-        self.halted += took
+        now = time.monotonic()
+        took, self._mark, self._current = now - since, now, 0.0
+        self.total += took
         self.longest = max(self.longest, took)
-        self._mark = self._clock(self._pid)
 
-    def look(self, *, one: bool = False) -> None:
-        """Count what Delve has used since the last look; with *one*, that was a single stop."""
-        now = self._clock(self._pid)
-        took, self._mark = now - self._mark, now
-        self._counted += took
-        if one:
-            self.longest = max(self.longest, took)
+    def sample(self, now: float) -> None:
+        """Look whether it stands: if so, it has since the last look."""
+        passed, self._mark = now - self._mark, now
+        if traced.state_of(self._pid) == traced.TRACED:
+            self.total += passed
+            self._current += passed
+            self.longest = max(self.longest, self._current)
+        else:
+            self._current = 0.0
 
     def told(self) -> dict[str, float]:
         """For a message."""
@@ -135,43 +135,45 @@ def _count(
     stops: Stops,
     began: float,
     numbers: dict[int, int],
-) -> str:
-    """Pass hits on until a limit is reached; why it ended."""
+) -> tuple[str, str]:
+    """Pass hits on until a limit is reached; why it ended, and Delve's reason where it could not go on."""
     channel = guardian.channel
     most_hits, seconds = int(order["most_hits"]), float(order["seconds"])
     most_stops = float(order["most_stops_ms"]) / 1000
-    hits = 0
-    told = began
+    hits = errors = 0
+    told = looked = began
     while True:
         line = debugger.stopped(_STEP_SECONDS)
         now = time.monotonic()
+        stops.sample(now)
         if line is not None:
             if _EXITED in line:
                 debugger.refuse_exited(line)
-            hits += 1
-            last = hits >= most_hits
+            failed = not line.endswith(_NO_ERROR)
+            errors += failed
+            hits += not failed
+            last = hits >= most_hits or (errors >= _MOST_ERRORS and not hits)
             if not last:
                 debugger.resume()
-            # Counted while it runs on: what came of this stop, and of those without a word before it.
-            stops.look(one=True)
-            channel.post({"event": "hit", "seconds": now - began} | stops.told(), [line])
-            told = now
+            if not failed:
+                channel.post({"event": "hit", "seconds": now - began} | stops.told(), [line])
+                told = now
             if last:
-                return "hits"
-        else:
-            stops.look()
+                return ("hits", "") if hits else ("error", decode_answer(line).error)
+        elif now - looked >= _LOOK_AFTER_SECONDS:
+            looked = now
             guardian.look_after()
         if stops.total >= most_stops:
-            return "stops"
+            return "stops", ""
         if now - began >= seconds:
-            return "seconds"
+            return "seconds", ""
         if now - told >= _TELL_SECONDS:
             told = now
             channel.post({"event": "going", "seconds": now - began} | stops.told())
         channel.flush()
         message = channel.receive(0.0)
         if message is not None and message.head["do"] in ("stop", "end"):
-            return "asked"
+            return "asked", ""
 
 
 def _unset(guardian: Guardian, debugger: Debugger, stops: Stops) -> None:
@@ -191,7 +193,7 @@ def _unset(guardian: Guardian, debugger: Debugger, stops: Stops) -> None:
         with suppress(LeaktuiError):
             debugger.resume()
         stops.halt_over(since)
-    if line is not None:
+    if line is not None and line.endswith(_NO_ERROR):
         with suppress(ChannelClosed):
             guardian.channel.post({"event": "hit", "seconds": -1.0} | stops.told(), [line])
     if left or changed:

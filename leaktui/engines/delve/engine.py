@@ -233,6 +233,12 @@ class DelveEngine:
         with self._lock:
             return self._hold is not None and self._hold.alive
 
+    @property
+    def pids(self) -> tuple[int, int, int]:
+        """The guardian, its standby and dlv, where there are any; else 0."""
+        with self._lock:
+            return self._hold.pids if self._hold is not None else (0, 0, 0)
+
     def _let_go(self) -> None:
         with self._lock:
             hold, self._hold = self._hold, None

@@ -47,7 +47,6 @@ class Look:
     lines: list[bytes]
     stop_ms: float
     took_ms: list[float]
-    dlv_pid: int = 0
 
 
 class GuardedDelve:
@@ -91,7 +90,7 @@ class GuardedDelve:
             raise _cannot_start(error.strerror or "") from None
         atexit.register(self.close)
         self._channel = Channel(self._socket)
-        self.standby_pid = 0
+        self.standby_pid = self.dlv_pid = 0
         try:
             message = self._channel.receive(_START_SECONDS)
         except ChannelClosed:
@@ -135,7 +134,8 @@ class GuardedDelve:
             order |= {"do": "connect", "address": str(self._address)}
         message = self._ask(order, "attach", _ATTACH_SECONDS)
         head = message.head
-        return Look(message.lines, float(head["stop_ms"]), [], int(head["dlv_pid"]))
+        self.dlv_pid = int(head["dlv_pid"])
+        return Look(message.lines, float(head["stop_ms"]), [])
 
     def look(self, calls: list[Call], most_ms: float, *, goid: int = 0) -> Look:
         """Halt the target, make as many of *calls* as can be made in *most_ms*, let it run.

@@ -95,9 +95,9 @@ class Hold:
         return self._delve.alive
 
     @property
-    def guardian_pid(self) -> int:
-        """The guardian's process id."""
-        return self._delve.guardian_pid
+    def pids(self) -> tuple[int, int, int]:
+        """The process ids of the guardian, its standby and dlv; 0 for one there is not."""
+        return self._delve.guardian_pid, self._delve.standby_pid, self._delve.dlv_pid
 
     def take_attach_stop(self) -> float:
         """What attaching stopped the target for, in milliseconds; told once."""

@@ -92,7 +92,7 @@ class Recording:
     def end(self, head: Mapping[str, Any], now: float) -> None:
         """Everything is out of the target."""
         self._tell(head, now)
-        self.run = replace(self.run, armed=False, ended=_sentence(str(head["ended"]), self.run))
+        self.run = replace(self.run, armed=False, ended=_sentence(head, self.run))
 
     def _tell(self, head: Mapping[str, Any], now: float) -> None:
         self.run = replace(
@@ -124,8 +124,10 @@ def _size_of(variable: Variable) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() else None
 
 
-def _sentence(ended: str, run: TracepointRun) -> str:
-    plan = run.plan
+def _sentence(head: Mapping[str, Any], run: TracepointRun) -> str:
+    plan, ended = run.plan, str(head["ended"])
+    if ended == "error":
+        return f"Delve cannot evaluate what was asked for: {head['reason']}"
     if ended == "hits":
         return f"the {format_count(plan.most_hits)} hits asked for were recorded"
     if ended == "seconds":

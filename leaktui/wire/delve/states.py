@@ -21,6 +21,9 @@ from leaktui.wire.delve.shapes import (
 from leaktui.wire.delve.stacks import decode_frame
 from leaktui.wire.delve.variables import decode_variable
 
+_RETURNED = 1 << 4
+"""VariableReturnArgument: a result, which has no value yet when a function begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -68,7 +71,11 @@ def _decode_hit(thread: dict[str, Any]) -> Hit | None:
         take_number(thread, "goroutineID"),
         take_number(thread, "pc"),
         stack or (decode_frame(thread),),
-        tuple(decode_variable(item) for item in take_objects(info, "arguments")),
+        tuple(
+            decode_variable(item)
+            for item in take_objects(info, "arguments")
+            if not take_number(item, "flags") & _RETURNED
+        ),
         tuple(decode_variable(item) for item in take_objects(info, "variables")),
     )
 

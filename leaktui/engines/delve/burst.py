@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaktui.engines.delve import traced
 from leaktui.engines.delve.channel import ChannelClosed
-from leaktui.engines.delve.rpc import DelveRefused
+from leaktui.engines.delve.rpc import DelveGone, DelveRefused
 from leaktui.errors import DecodeError, LeaktuiError
 from leaktui.wire.delve.framing import decode_answer
 from leaktui.wire.delve.shapes import as_object
@@ -46,8 +46,14 @@ def run_burst(guardian: Guardian, order: dict[str, Any]) -> None:
     try:
         if numbers:
             ended, reason = _count(guardian, debugger, order, stops, began, numbers)
+    except DelveGone:
+        # Before anything else: whoever comes by a breakpoint now dies.
+        if guardian.code is not None:
+            guardian.code.restore()
+        raise
     finally:
-        _unset(guardian, debugger, stops)
+        if not debugger.lost:
+            _unset(guardian, debugger, stops)
     seconds = time.monotonic() - began
     channel.post({"event": "over", "ended": ended, "reason": reason, "seconds": seconds} | stops.told())
 

@@ -56,6 +56,11 @@ class Debugger:
         """Go on where *other*, on the same connection, leaves off."""
         self._continue = other._continue
 
+    @property
+    def lost(self) -> bool:
+        """Whether Delve is gone: there is nobody to ask for anything any more."""
+        return self.rpc.over
+
     # --- calls ---
 
     def call(self, method: str, *, seconds: float = ANSWER_SECONDS, **arguments: Any) -> Any:

@@ -35,6 +35,12 @@ from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError, TargetG
 
 _ATTACH_SECONDS = 60.0
 _STEP_SECONDS = 0.05
+_NICENESS = -10
+"""Where it is permitted. The target stands while dlv and the guardian work: they are not to wait for a processor."""
+
+_NOTICE_SECONDS = 1.0
+"""For dlv to notice that the target has exited. It may wait for ever, where nobody collects the target's status."""
+
 _STANDBY_BYTES = 1 << 16
 _MOST_IN_A_CALL = 5.0
 """Seconds Delve may take for one call of a look. The target stands meanwhile: then it counts as hung."""
@@ -50,6 +56,7 @@ class Guardian:
         self._debugger: Debugger | None = None
         self._target = self._ticks = 0
         self.code: CodeBytes | None = None
+        self._gone_since: float | None = None
         self.wakings = 0
         """How often somebody had stopped dlv."""
 
@@ -109,9 +116,15 @@ class Guardian:
         return True
 
     def look_after(self) -> None:
-        """Wake a dlv that somebody stopped. Raises DelveGone."""
+        """Wake a dlv that somebody stopped. Raises DelveGone; TargetGone where dlv has not noticed that it is."""
         if self._delve is None:
             return
+        if traced.is_there(self._target, self._ticks):
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = time.monotonic()
+        elif time.monotonic() - self._gone_since > _NOTICE_SECONDS:
+            raise TargetGone(f"process {self._target} has exited")
         if not self._delve.alive:
             raise DelveGone(self._delve.explain_end())
         if wake_stopped(self._delve.pid):
@@ -339,6 +352,8 @@ def _harden(name: bytes) -> None:
             with suppress(OSError, ValueError):  # SIGKILL and SIGSTOP
                 signal.signal(sign, signal.SIG_IGN)
     name_process(name)
+    with suppress(OSError):
+        os.nice(_NICENESS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("-1000")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -43,7 +43,8 @@ class RpcConnection:
         self._lines: dict[int, bytes] = {}
         self._forgotten: set[int] = set()
         self._last = 0
-        self._over = False
+        self.over = False
+        """Whether Delve has closed it."""
 
     def fileno(self) -> int:
         """For select."""
@@ -79,7 +80,7 @@ class RpcConnection:
 
     def read(self, seconds: float) -> bool:
         """Take in what has come, or comes within *seconds*; whether anything did. Raises DelveGone, DecodeError."""
-        if self._over:
+        if self.over:
             raise DelveGone("Delve closed the connection")
         ready, _, _ = select.select([self._socket], [], [], seconds)
         if not ready:
@@ -91,7 +92,7 @@ class RpcConnection:
         except OSError:
             data = b""
         if not data:
-            self._over = True
+            self.over = True
             raise DelveGone("Delve closed the connection")
         for line in self._cutter.feed(data):
             self._keep(line)

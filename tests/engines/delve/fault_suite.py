@@ -27,7 +27,7 @@ from typing import Any
 from leaktui.engines.delve import traced
 from leaktui.engines.delve.finding import find_dlv
 from tests.engines.probes.sudden_death import wait_until
-from tests.go_target import GoProcess
+from tests.go_target import GoProcess, TargetDied
 from tests.go_toolchain import Toolchain, find_toolchains, go_environment
 
 _PROGRAMS = Path(__file__).parent.parent / "probes" / "programs"
@@ -244,7 +244,7 @@ FAULTS = (
     Fault("dlv-killed", kill_dlv, survives=False),
     Fault("dlv-killed-quiet", kill_dlv, ("--quiet",)),
     Fault("dlv-killed-looking", kill_dlv, ("--looking",), survives=False),
-    Fault("dlv-killed-rare", kill_dlv, ("--place", "net/http.(*Transport).dialConn"), survives=False),
+    Fault("dlv-killed-rare", kill_dlv, ("--place", "runtime.gcStart"), survives=False),
 )
 
 
@@ -297,7 +297,8 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
         os.environ.update(environment)
     if fault.ends_target:
         return
-    time.sleep(0.05)
+    # Whoever dies writes down its stacks first.
+    wait_until(lambda: not traced.is_there(pid, ticks), 0.05 if fault.survives else 0.7)
     if not traced.is_there(pid, ticks):
         outcome.died += 1
         return
@@ -306,10 +307,11 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     outcome.code_changed += code_changed(pid)
     waiting = traced.pending_signals(pid) & (traced.SIGTRAP_BIT | traced.SIGSTOP_BIT)
     outcome.signals_waiting += waiting != 0
-    if "quiet" not in fault.name:
+    try:
         target.ask("latency", "latency")
-        time.sleep(0.02)
-        outcome.stopped += target.ask("latency", "latency")["count"] == 0
+        outcome.stopped += not wait_until(lambda: target.ask("latency", "latency")["count"] > 0, 5.0)
+    except TargetDied:
+        outcome.died += 1
 
 
 def is_free(pid: int, ticks: int) -> bool:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     debugging = bool(os.environ.get("LEAKTUI_DEBUG"))
     try:
-        return int(_run_command(parse_arguments(arguments)))
+        return int(_run_started(parse_arguments(arguments)))
     except SystemExit as end:  # argparse: --help, --version, a wrong argument
         return end.code if isinstance(end.code, int) else ExitStatus.CLEAN
     except LeaktuiError as error:
@@ -86,6 +86,14 @@ def _quiet_threads() -> Iterator[list[str]]:
         yield failures
     finally:
         threading.excepthook = before
+
+
+def _run_started(options: argparse.Namespace) -> ExitStatus:
+    if getattr(options, "exec_program", None) is None:
+        return _run_command(options)
+    from leaktui.cli.starting import run_started
+
+    return run_started(options, _run_command)
 
 
 def _run_command(options: argparse.Namespace) -> ExitStatus:

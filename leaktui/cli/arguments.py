@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ from leaktui.text import printable
 
 LONGEST_WATCH_SECONDS = 24 * 3600.0
 _ALLOWABLE = ("pause", "breakpoints")
-_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof"))
+_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof", "delve"))
 _LEAKS = ("body", "goroutine", "fd", "heap", "none")
 
 _EXAMPLES = """\
@@ -75,7 +76,15 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of a command line, `command` None for the screens; exits on --help and on errors."""
-    return build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    options = build_parser().parse_args(given[:end])
+    options.exec_arguments = given[end + 1 :]
+    if end < len(given) and getattr(options, "exec_program", None) is None:
+        build_parser().error(
+            "-- begins the arguments of a program that --exec starts, and there is no --exec"
+        )
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -255,7 +264,7 @@ def parse_sources(text: str) -> frozenset[str]:
     unknown = sorted(names - _OPTIONAL_SOURCES)
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes and pprof"
+            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes, pprof, delve"
         )
     return names
 
@@ -269,6 +278,17 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="its pprof pages, where they are not found by themselves or not on this machine",
     )
     group.add_argument(
+        "--dlv",
+        metavar="ADDR",
+        help="somebody else's headless Delve on it (host:port or unix:PATH); it is only looked at",
+    )
+    group.add_argument(
+        "--exec",
+        metavar="FILE",
+        dest="exec_program",
+        help="start this program, with the arguments after --, and look at it; it ends with leaktui",
+    )
+    group.add_argument(
         "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
     )
     group.add_argument(
@@ -276,7 +296,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         type=parse_sources,
         default=frozenset(),
         metavar="SOURCES",
-        help="sources to leave alone, separated by commas: memory, probes, pprof",
+        help="sources to leave alone, separated by commas: memory, probes, pprof, delve",
     )
     _add_credentials(parser)
 
@@ -297,8 +317,8 @@ def _add_consent(parser: argparse.ArgumentParser) -> None:
         "--allow",
         type=parse_allowed,
         metavar="WHAT",
-        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC); "
-        "breakpoints: may set tracepoints, which stop it at each hit",
+        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC, Delve); "
+        "breakpoints: may set tracepoints in it (Delve); separated by commas",
     )
     group.add_argument(
         "--read-only", action="store_true", help="only look: no probes in it, and never ask for more"
@@ -373,7 +393,7 @@ def _parse_number(text: str, what: str, most: float) -> float:
 
 
 def parse_allowed(text: str) -> frozenset[str]:
-    """`pause` (a comma-separated list). Raises argparse.ArgumentTypeError."""
+    """`pause`, `breakpoints` (a comma-separated list). Raises argparse.ArgumentTypeError."""
     words = frozenset(word.strip() for word in text.split(","))
     unknown = sorted(words - set(_ALLOWABLE))
     if unknown:

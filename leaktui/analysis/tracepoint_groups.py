@@ -5,7 +5,7 @@ Law: pure; only hits that were recorded one by one are grouped, and whoever show
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -130,8 +130,3 @@ class _Tally:
             len(self.goids),
             len(self.stacks),
         )
-
-
-def values_text(hit: TracepointHit, skip: Sequence[str] = ()) -> str:
-    """`req.Method=GET, …`, as the target gave them: whoever shows it makes it safe."""
-    return ", ".join(f"{name}={value}" for name, value in hit.values if name not in skip)

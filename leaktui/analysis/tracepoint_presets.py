@@ -117,6 +117,35 @@ def parse_preset(text: str, go_version: str = "") -> tuple[Tracepoint, ...]:
     return preset.make(value, go_version)
 
 
+def told_values(point: Tracepoint, values: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What a hit of *point* recorded, as it is worth reading: of a preset's registers and words what they mean."""
+    known = dict(values)
+    if point == BODY_OPENED:
+        host, path = (_unquoted(known.get(name, "")) for name in (BODY_HOST, BODY_PATH))
+        body = _address(known.get(BODY_DATA, ""))
+        if not body:
+            return (("response", "none: an error"),)
+        if not _address(known.get(BODY_FIRST_WORD, "")):
+            body = "none"
+        request = f"{_unquoted(known.get(BODY_METHOD, '')) or 'GET'} {host}{path}"
+        return ("request", request), ("status", known.get(BODY_STATUS, "")), ("body", body)
+    if point.function == MALLOC and not point.returns:
+        # Beside the size: a type's whole descriptor, and whether to clear.
+        return tuple(item for item in values if item[0] not in ("typ", "needzero"))
+    for name in (CLOSED_BODY, CLOSED_STREAM):
+        if point.expressions == (name,) and (body := _address(known.get(name, ""))):
+            return (("body", body),)
+    return tuple(values)
+
+
+def _address(text: str) -> str:
+    return f"{int(text):#x}" if text.isascii() and text.isdigit() and int(text) else ""
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
 def pairs_bodies(tracepoints: Sequence[Tracepoint]) -> bool:
     """Whether both the opening and the closing of bodies are recorded with what pairs them."""
     return BODY_OPENED in tracepoints and BODY_CLOSED in tracepoints

@@ -52,7 +52,7 @@ def run_trace(options: argparse.Namespace) -> ExitStatus:
         )
     if options.output in (None, "-"):
         report = _trace(options, plan)
-        whole = options.by is not None or not stdout_is_terminal()
+        whole = options.by is not None
         width = report_width() if stdout_is_terminal() else None
         write_answer(_format(report, options, width=width, every=whole))
     else:

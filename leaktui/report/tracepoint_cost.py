@@ -5,6 +5,7 @@ Law: the worst that can happen is said first hand, not in a manual. Figures were
 
 from __future__ import annotations
 
+from leaktui.engines.delve.costs import KILL_COST
 from leaktui.model.tracepoint import TracepointPlan, TracepointRun
 from leaktui.text import format_count, format_duration, short_function
 
@@ -26,11 +27,8 @@ _BUSY = frozenset(
 )
 """Called so often that a breakpoint there all but stops the program, whatever its condition."""
 
-ATTACHING = "Attaching Delve stops it once for 0.5 to 1.3 s."
-KILLING = (
-    "However leaktui ends, all is taken out in order; but kill -9 of dlv itself, or of the guardian over it, "
-    "ends the target while tracepoints are in."
-)
+ATTACHING = "Attaching Delve stops it once for 0.3 to 1.3 s."
+KILLING = f"However leaktui ends, all is taken out in order; but {KILL_COST}."
 
 
 def expected_cost(plan: TracepointPlan, *, attached: bool = False) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from leaktui.analysis.program import Program
 from leaktui.analysis.tracepoint_bodies import pair_bodies
 from leaktui.analysis.tracepoint_groups import Grouping, HitGroup, caller_of, group_hits
+from leaktui.analysis.tracepoint_presets import told_values
 from leaktui.model.assessment import BodyPairs
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.snapshot import Snapshot
@@ -20,7 +21,9 @@ from leaktui.report.redaction import MASKED, Redaction
 from leaktui.text import format_bytes, format_count, short_function
 
 _SHOWN_CALLERS = 4
-_VALUE_LIMIT = 120
+_VALUE_LIMIT = 80
+_ROOTS = frozenset({"runtime.main", "runtime.goexit"})
+"""Below them lies nothing of the program's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def hits_table(report: TracepointReport, redaction: Redaction = MASKED) -> TextT
                 str(hit.goid),
                 *size,
                 place_text(caller, redaction),
-                values_cell(hit, redaction),
+                values_cell(report.run, hit, redaction),
             )
         )
     return TextTable(titles, tuple(rows), frozenset({0, 2, 3} if sized else {0, 2}))
@@ -153,16 +156,19 @@ def callers_text(group: HitGroup, redaction: Redaction, *, by_stack: bool) -> st
 
 
 def stack_text(stack: Stack, redaction: Redaction) -> str:
+    stack = tuple(frame for frame in stack if frame.function not in _ROOTS)
     shown = " ← ".join(place_text(frame, redaction) for frame in stack[:_SHOWN_CALLERS])
     return shown + (" ← …" if len(stack) > _SHOWN_CALLERS else "")
 
 
-def values_cell(hit: TracepointHit, redaction: Redaction) -> str:
+def values_cell(run: TracepointRun, hit: TracepointHit, redaction: Redaction = MASKED) -> str:
     """What was recorded with *hit*, but for the size, which has a column of its own."""
+    points = run.plan.tracepoints
+    values = told_values(points[hit.tracepoint], hit.values) if hit.tracepoint < len(points) else hit.values
     skip = ("size",) if hit.size is not None else ()
     return ", ".join(
         f"{redaction.name(name)}={redaction.text(value, _VALUE_LIMIT)}"
-        for name, value in hit.values
+        for name, value in values
         if name not in skip
     )
 

@@ -96,11 +96,22 @@ def _attachment_lines(facts: Facts, width: int, *, read_only: bool) -> list[Line
     used = source is not None and source.state is SourceState.USED
     mark: Span = STATE_MARKS[SourceState.USED] if used else STATE_MARKS[SourceState.WAITING]
     detail = printable(source.detail, _LONGEST) if source is not None and used else ""
-    text = f"Delve {detail}" if detail else "Delve was used" if used else "Delve is not attached"
+    text = (
+        f"Delve {detail}"
+        if detail
+        else "Delve lets the target go when it is not used"
+        if used
+        else _waiting(facts)
+    )
     parts.append((0, ((" ", "plain"), mark, (f" {text}", "strong" if used else "muted"))))
     if source is not None and source.pause_ms:
         parts.append((1, ((f"it stopped the target for {_pause(source.pause_ms)} in all", "muted"),)))
     return [_fit(parts, width)]
+
+
+def _waiting(facts: Facts) -> str:
+    reason = next((item.reason for item in facts.capabilities if item.engine == DELVE), "")
+    return printable(reason, _LONGEST) or "Delve is not attached"
 
 
 def _pause(milliseconds: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaktui.analysis.tracepoint_grammar import format_tracepoint
 from leaktui.analysis.tracepoint_groups import HitGroup
+from leaktui.analysis.tracepoint_presets import told_values
 from leaktui.model.assessment import BodyPairs, OwnerPairs
 from leaktui.model.frame import Frame
 from leaktui.model.ledger import Ledger, LedgerPlace
@@ -31,7 +32,7 @@ def hit_lines(hit: TracepointHit, point: Tracepoint, owner: Frame | None) -> lis
     ]
     if hit.size is not None:
         lines.append(field("size", format_bytes(hit.size)))
-    for name, value in hit.values:
+    for name, value in told_values(point, hit.values):
         if name == "size" and hit.size is not None:
             continue
         lines.append(field(printable(name, 60), MASKED.text(value, _VALUE_LIMIT)))

@@ -102,7 +102,6 @@ def test_what_is_no_time(seconds: str, capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "part"),
     [
         (["record"], "invalid choice: 'record'"),
-        (["--dlv=localhost:1"], "unrecognized arguments: --dlv=localhost:1"),
         (["diagnose", "--json", "--md"], "not allowed with argument"),
         (["diagnose", "--allow", "anything"], "'anything' is nothing to allow"),
         (["diagnose", "--source-root", "/a"], "'/a' is not FROM=TO"),

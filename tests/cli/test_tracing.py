@@ -103,7 +103,7 @@ def test_the_cost_comes_before_the_question_and_yes_is_yes(answering: Any) -> No
     text = " ".join(said.getvalue().split())
     assert (
         text.index("about 1 to 2 ms")
-        < text.index("0.5 to 1.3 s")
+        < text.index("0.3 to 1.3 s")
         < text.index("kill -9")
         < text.index("[y/N]")
     )

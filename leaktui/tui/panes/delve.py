@@ -11,6 +11,7 @@ from typing import Any
 from textual.app import ComposeResult
 
 from leaktui.analysis.tracepoint_groups import Grouping, HitGroup, caller_of, group_hits
+from leaktui.analysis.tracepoint_presets import told_values
 from leaktui.model.assessment import OwnerPairs
 from leaktui.model.finding import Confidence
 from leaktui.model.frame import Frame
@@ -88,7 +89,9 @@ def _place(frame: Frame | None) -> str | None:
 def _values(link: HitLink) -> str:
     skip = ("size",) if link.hit.size is not None else ()
     return ", ".join(
-        f"{name}={MASKED.text(value, 200)}" for name, value in link.hit.values if name not in skip
+        f"{name}={MASKED.text(value, 200)}"
+        for name, value in told_values(link.point, link.hit.values)
+        if name not in skip
     )
 
 
@@ -127,6 +130,7 @@ def _groups_listing(burst: _Burst, by: Grouping) -> Listing[HitGroup]:
             stack = stack[stack.index(group.caller) :]
         else:
             stack = stack[1:] or stack
+        stack = tuple(frame for frame in stack if frame.function not in ("runtime.main", "runtime.goexit"))
         return " ← ".join(_place(frame) or "" for frame in stack[:6])
 
     columns: list[Column[HitGroup]] = [

@@ -14,7 +14,7 @@ from leaktui.model.body import BodyHolder
 from leaktui.model.capability import SourceState
 from leaktui.model.tracepoint import TracepointRun
 from leaktui.text import printable
-from leaktui.tui.delve_words import EVALUATING, INSPECTING, refusal, refusal_text
+from leaktui.tui.delve_words import EVALUATING, INSPECTING, refusal, refusal_text, said_of
 from leaktui.tui.facts import DELVE, Facts
 from leaktui.tui.links import ExpressionLink
 from leaktui.tui.panes.bodies import BodyLevel
@@ -91,9 +91,7 @@ class DelveOrders:
             source = next((item for item in facts.snapshot.sources if item.name == DELVE), None)
             words = "no tracepoints"
             if source is not None and source.detail:
-                words += f": {printable(source.detail, 300)}"
-            if source is not None and source.remedy:
-                words += f" → {printable(source.remedy, 300)}"
+                words += f": {said_of(source)}"
             self._screen.notify(words, markup=False, severity="error", timeout=10)
 
     def take_out(self) -> None:

@@ -6,7 +6,7 @@ Law: Delve is attached by an order only: not attached is no failure. A refusal c
 from __future__ import annotations
 
 from leaktui.engines.protocol import DEBUGGING, Want
-from leaktui.model.capability import SourceState
+from leaktui.model.capability import Source, SourceState
 from leaktui.model.tracepoint import TracepointRun
 from leaktui.report.tracepoint_cost import ATTACHING, brief_cost
 from leaktui.text import format_count, format_duration, printable
@@ -55,6 +55,12 @@ def refusal(facts: Facts, want: Want | None = None, *, read_only: bool = False) 
     return Refusal("Delve was left out", "start leaktui without --without delve")
 
 
+def said_of(source: Source) -> str:
+    """A source's own words, with the remedy where they do not end with it already."""
+    detail, remedy = printable(source.detail, _LONGEST), printable(source.remedy, _LONGEST)
+    return detail if not remedy or detail.endswith(remedy) else f"{detail} → {remedy}"
+
+
 def refusal_text(refused: Refusal) -> str:
     """One sentence, with the remedy."""
     reason = refused.reason or "no reason is known"
@@ -88,10 +94,10 @@ def _attachment_lines(facts: Facts, width: int, *, read_only: bool) -> list[Line
     if refused is not None:
         return wrap_line(((" ✕ ", "muted"), (refusal_text(refused), "warning")), width, 3)[:2]
     parts: list[tuple[int, Line]] = []
-    if source is not None and source.state is SourceState.FAILED:
-        failed: Line = ((" ✕ ", "danger"), (printable(source.detail, _LONGEST), "warning"))
-        if source.remedy:
-            failed = (*failed, (f" → {printable(source.remedy, _LONGEST)}", "accent"))
+    if recording(facts) and facts.snapshot.tracepoints is None:
+        return []
+    if source is not None and source.state is SourceState.FAILED and not recording(facts):
+        failed: Line = ((" ✕ ", "danger"), (said_of(source), "warning"))
         return wrap_line(failed, width, 3)[:2]
     used = source is not None and source.state is SourceState.USED
     mark: Span = STATE_MARKS[SourceState.USED] if used else STATE_MARKS[SourceState.WAITING]

@@ -65,6 +65,7 @@ class Guardian:
     def serve(self) -> None:
         """Do what is asked until nobody asks any more; the target is free then."""
         idle_since, idle_seconds = time.monotonic(), float("inf")
+        asked = False
         with suppress(ChannelClosed):
             while True:
                 readable = [self.channel.fileno(), *([self._debugger.rpc.fileno()] if self._debugger else [])]
@@ -75,10 +76,11 @@ class Guardian:
                     if message.head["do"] == "end":
                         break
                     self._carry_out(message.head, message.lines)
-                    idle_since = time.monotonic()
+                    idle_since, asked = time.monotonic(), True
                 elif not self._watch():
                     break
-                if self._debugger is None or time.monotonic() - idle_since > idle_seconds:
+                # On a busy machine the first order is long in coming.
+                if (asked and self._debugger is None) or time.monotonic() - idle_since > idle_seconds:
                     break
         self.let_go()
         with suppress(ChannelClosed):

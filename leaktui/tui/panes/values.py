@@ -15,8 +15,8 @@ from leaktui.engines.protocol import Want
 from leaktui.model.body import BodyHolder
 from leaktui.model.frame import Frame
 from leaktui.model.inspection import Inspection
-from leaktui.text import printable
 from leaktui.tui.body_expressions import body_suggestions
+from leaktui.tui.delve_words import said_of
 from leaktui.tui.facts import DELVE, Facts
 from leaktui.tui.links import ExpressionLink, FoldLink
 from leaktui.tui.panes.level import Level
@@ -140,9 +140,11 @@ def _awaited(facts: Facts, goid: int) -> str:
     if Want.INSPECTION in facts.under_way:
         return f"Looking at goroutine {goid}: the target stands still for a moment."
     source = next((item for item in facts.snapshot.sources if item.name == DELVE), None)
-    detail = printable(source.detail, 300) if source is not None else ""
-    remedy = f" → {printable(source.remedy, 300)}" if source is not None and source.remedy else ""
-    return f"No answer: {detail}{remedy}" if detail else "No answer came; v asks again."
+    return (
+        f"No answer: {said_of(source)}"
+        if source is not None and source.detail
+        else "No answer came; v asks again."
+    )
 
 
 def body_values(body: BodyHolder) -> ValuesLevel:

@@ -123,6 +123,8 @@ def _format(variable: Variable, depth: int) -> str:
         return f"{variable.type_name} {{}}"
     if depth <= 0:
         return variable.value or f"{variable.type_name} {{…}}"
+    if variable.type_name.startswith("*") and len(variable.children) == 1:
+        return f"&{_format(variable.children[0], depth - 1)}"
     parts = [
         f"{child.name}: {_format(child, depth - 1)}"
         if child.name and not child.name.startswith("[")
@@ -130,8 +132,6 @@ def _format(variable: Variable, depth: int) -> str:
         for child in variable.children[:8]
     ]
     more = ", …" if len(variable.children) > len(parts) or (variable.length or 0) > len(parts) else ""
-    if variable.type_name.startswith("*") and len(parts) == 1:
-        return f"&{parts[0]}"
     if len(parts) == 1 and variable.length is None and not variable.children[0].name:
         return parts[0]
     return f"{{{', '.join(parts)}{more}}}"

@@ -80,7 +80,7 @@ class GuardedDelve:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
+                    stderr=None if os.environ.get("LEAKTUI_DEBUG") else subprocess.DEVNULL,
                     start_new_session=True,
                     cwd="/",
                     env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -31,7 +31,7 @@ from leaktui.engines.delve.delve_process import DelveProcess, wake_stopped
 from leaktui.engines.delve.rescue import free_target, repair
 from leaktui.engines.delve.rpc import DelveGone, DelveRefused, DelveSilent, RpcConnection
 from leaktui.engines.probes.kernel.system_call import name_process
-from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError, TargetGone
+from leaktui.errors import DecodeError, EngineError, EngineUnavailable, LeaktuiError, TargetGone
 
 _ATTACH_SECONDS = 60.0
 _STEP_SECONDS = 0.05
@@ -99,6 +99,8 @@ class Guardian:
                 run_burst(self, head)
         except LeaktuiError as error:
             self._give_up(error)
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as defect:
+            self._give_up(EngineError(f"a defect of the guardian ({type(defect).__name__}: {defect})"))
         self.channel.flush_all(_MOST_IN_A_CALL)
 
     def _watch(self) -> bool:

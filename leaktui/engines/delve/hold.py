@@ -157,6 +157,9 @@ class Hold:
                 break
             self._lighten(look)
             time.sleep(_BREATH_SECONDS)
+        if frames.frames and self._places is not None:
+            with suppress(DecodeError):
+                frames.add_open_coded(self._places.open_coded(goid))
         if not frames.complete:
             frames.leave_out("its values would have taken too long")
         return self._inspected(goid, depth, frames, panics, reason, stops, gone=not frames.frames)

@@ -14,7 +14,7 @@ from leaktui.engines.delve.rpc import DelveRefused, open_answer
 from leaktui.errors import DecodeError
 from leaktui.model.goroutine import Goroutine
 from leaktui.model.inspection import InspectedFrame, Variable
-from leaktui.model.wait import Panic
+from leaktui.model.wait import DeferredCall, Panic
 from leaktui.wire.delve.shapes import as_object, take_number, take_object, take_objects
 from leaktui.wire.delve.stacks import decode_goroutine, decode_inspected_frame, frame_key
 from leaktui.wire.delve.variables import decode_variable, format_value
@@ -125,8 +125,7 @@ def read_panics(line: bytes) -> tuple[Panic, ...]:
         argument = fields.get("arg")
         if argument is not None and not _is_true(fields.get("goexit")):
             inner = argument.children[0] if argument.children else argument
-            text = inner.value if inner.value and not inner.children else format_value(argument)
-            found.append(Panic(text, inner.type_name, _is_true(fields.get("recovered"))))
+            found.append(Panic(_innermost(argument), inner.type_name, _is_true(fields.get("recovered"))))
         pointer = fields.get("link") or Variable("", "")
     return tuple(found)
 
@@ -138,6 +137,13 @@ def read_wait_reasons(line: bytes) -> dict[int, str]:
     except (DelveRefused, DecodeError):
         return {}
     return {index: item.value for index, item in enumerate(value.children)}
+
+
+def _innermost(variable: Variable) -> str:
+    """The text in an error or the like: what is left when all that only wraps is taken off."""
+    while len(variable.children) == 1:
+        (variable,) = variable.children
+    return variable.value if variable.value and not variable.children else format_value(variable)
 
 
 def _is_true(variable: Variable | None) -> bool:
@@ -171,6 +177,19 @@ class Frames:
             bare, full = self.frames[self.filled], decode_inspected_frame(item)
             self.frames[self.filled] = replace(bare, arguments=full.arguments, variables=full.variables)
             self.filled += 1
+
+    def add_open_coded(self, calls: Sequence[DeferredCall]) -> None:
+        """Give each of *calls* to the frame that deferred it; of a function that calls itself, to each its share."""
+        by_function: dict[str, list[DeferredCall]] = {}
+        for call in calls:
+            by_function.setdefault(call.deferred_by.function if call.deferred_by else "", []).append(call)
+        for function, mine in by_function.items():
+            places = [index for index, item in enumerate(self.frames) if item.frame.function == function]
+            share = max(1, len(mine) // len(places)) if places else 0
+            for number, index in enumerate(places):
+                part = mine[number * share : (number + 1) * share]
+                item = self.frames[index]
+                self.frames[index] = replace(item, deferred=(*part, *item.deferred))
 
     def leave_out(self, reason: str) -> None:
         """The values of the others will not come."""

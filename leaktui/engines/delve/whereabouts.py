@@ -11,7 +11,10 @@ import threading
 
 from leaktui.engines.memory.allgs import SCAN_BIT, read_allgs
 from leaktui.engines.memory.attachment import Attachment, attach
+from leaktui.engines.memory.deferred import DeferReader
 from leaktui.engines.memory.near_structs import iter_structs
+from leaktui.engines.memory.unwind import End
+from leaktui.model.wait import DeferredCall
 
 _DEAD = 6
 
@@ -25,6 +28,24 @@ class Whereabouts:
 
     def find(self, goid: int) -> int | None:
         """Its place in the list, None where there is none. Raises TargetGone, DecodeError."""
+        found = self._find(goid)
+        return None if found is None else found[1]
+
+    def open_coded(self, goid: int) -> tuple[DeferredCall, ...]:
+        """The deferred calls that the compiler has put into the frames of a goroutine at rest: Delve does not see them.
+
+        Raises TargetGone, DecodeError.
+        """
+        found = self._find(goid)
+        seen = self._attachment.goroutines.look(found[0]) if found is not None else None
+        if seen is None or seen.state.goid != goid or seen.trace.end is End.TORN:
+            return ()
+        reader = DeferReader(self._attachment)
+        deferred = reader.deferred(seen)
+        return () if reader.torn else tuple(call for call in deferred if call.open_coded)
+
+    def _find(self, goid: int) -> tuple[int, int] | None:
+        """The address of its g, and its place in the list."""
         attachment = self._attachment
         places = {
             address: index
@@ -35,7 +56,7 @@ class Whereabouts:
             state = attachment.layout.g.decode(raw)
             if state.goid == goid:
                 # A dead one waits in the list to become another.
-                return None if state.status & ~SCAN_BIT == _DEAD else places[address]
+                return None if state.status & ~SCAN_BIT == _DEAD else (address, places[address])
         return None
 
     def close(self) -> None:

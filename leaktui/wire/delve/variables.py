@@ -123,18 +123,23 @@ def _format(variable: Variable, depth: int) -> str:
         return f"{variable.type_name} {{}}"
     if depth <= 0:
         return variable.value or f"{variable.type_name} {{…}}"
-    parts = [
-        f"{child.name}: {_format(child, depth - 1)}"
-        if child.name and not child.name.startswith("[")
-        else _format(child, depth - 1)
-        for child in variable.children[:8]
-    ]
+    if variable.type_name.startswith("*") and len(variable.children) == 1:
+        return f"&{_format(variable.children[0], depth - 1)}"
+    if len(variable.children) == 1 and variable.children[0].name == "data" and variable.length is None:
+        return _format(variable.children[0], depth)  # an interface's
+    parts = [_format_child(child, depth - 1) for child in variable.children[:8]]
     more = ", …" if len(variable.children) > len(parts) or (variable.length or 0) > len(parts) else ""
-    if variable.type_name.startswith("*") and len(parts) == 1:
-        return f"&{parts[0]}"
     if len(parts) == 1 and variable.length is None and not variable.children[0].name:
         return parts[0]
     return f"{{{', '.join(parts)}{more}}}"
+
+
+def _format_child(child: Variable, depth: int) -> str:
+    """With its name, but for the elements of a slice."""
+    text = _format(child, depth)
+    if not child.name or (child.name.startswith("[") and child.name[1:-1].isdigit()):
+        return text
+    return f"{child.name}: {text}"
 
 
 def _is_string(variable: Variable) -> bool:

@@ -120,7 +120,7 @@ def session_on(pid: int, *arguments: str, terminal: bool = False) -> Iterator[Se
             ["setsid", "--ctty", *command] if _has_ctty() else command,
             stdin=slave,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None if os.environ.get("LEAKTUI_DEBUG") else subprocess.DEVNULL,
         )
         os.close(slave)
     else:
@@ -128,7 +128,7 @@ def session_on(pid: int, *arguments: str, terminal: bool = False) -> Iterator[Se
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None if os.environ.get("LEAKTUI_DEBUG") else subprocess.DEVNULL,
             start_new_session=True,
         )
     assert process.stdout is not None
@@ -309,6 +309,8 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     outcome.signals_waiting += waiting != 0
     try:
         target.ask("latency", "latency")
+        if not fault.survives:
+            time.sleep(0.7)
         outcome.stopped += not wait_until(lambda: target.ask("latency", "latency")["count"] > 0, 5.0)
     except TargetDied:
         outcome.died += 1
@@ -373,6 +375,9 @@ def run_fault(fault: Fault, client: Callable[[], GoProcess], rounds: int, *, see
     chance = random.Random(seed)
     for _ in range(rounds):
         target = client()
+        if not fault.survives:
+            time.sleep(0.5)  # one that is dying
+            target = client()
         before = outcome.died
         run_round(fault, target, outcome, chance)
         if fault.ends_target:

@@ -46,6 +46,9 @@ class BodyHandoff:
     reader_goid: int | None = None
     whole: bool = True
     maybe_inside: frozenset[str] = frozenset()
+    last_reader_goid: int | None = None
+    last_read_stack: Stack = ()
+    connection_stack: Stack = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,25 @@ class GoroutineFlow:
     commonest). `start` is the entry function's stack: one frame, its line the function's own.
     """
 
+    creation_stack: Stack
+    start: Stack
+    created: int
+    ended: int
+    parked: int
+    parked_stack: Stack = ()
+    parked_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Goroutines of one go statement, started by those of another: a node of the genealogy.
+
+    `parent` is the index of the creators' node, None where they ran before the trace began; `creation_stack`
+    then still ends in the function they began with. A goroutine whose line comes back to a go statement already
+    in it counts there. The other fields are those of a `GoroutineFlow`.
+    """
+
+    parent: int | None
     creation_stack: Stack
     start: Stack
     created: int
@@ -128,6 +150,43 @@ class HeapPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class GcCycle:
+    """A collection, from `begin_ns` (the trace's first moment where it ran already) to `end_ns`.
+
+    `end_ns` is None where it still ran at the end. `live_bytes` is what it left alive, `goal_bytes` the size at
+    which the next one was to end, 0 where not seen. `pause_ns` is how long it held the world stopped in all.
+    """
+
+    begin_ns: int
+    end_ns: int | None
+    live_bytes: int = 0
+    goal_bytes: int = 0
+    pause_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TraceTimeline:
+    """The trace in equal steps of `step_ns` from `start_ns` on; the last one may be unfinished.
+
+    Per step: goroutines `created` and `ended`, nanoseconds of it in which a collection ran (`gc_ns`) or the world
+    was stopped (`stop_ns`). At its end: goroutines `blocked` (whatever for, since whenever), response bodies handed
+    over in the trace and still open (`open_bodies`), bytes of the heap (`heap_bytes`, live and not yet swept) and
+    of its goal (`goal_bytes`), both 0 before they are first seen.
+    """
+
+    start_ns: int
+    step_ns: int
+    created: tuple[int, ...] = ()
+    ended: tuple[int, ...] = ()
+    blocked: tuple[int, ...] = ()
+    open_bodies: tuple[int, ...] = ()
+    heap_bytes: tuple[int, ...] = ()
+    goal_bytes: tuple[int, ...] = ()
+    gc_ns: tuple[int, ...] = ()
+    stop_ns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TraceSummary:
     """Everything later steps need of one execution trace.
 
@@ -152,3 +211,15 @@ class TraceSummary:
     blocks: tuple[BlockStat, ...] = ()
     gc_ns: int = 0
     """Time during which a GC cycle ran, in nanoseconds."""
+    timeline: TraceTimeline | None = None
+    genealogy: tuple[Descent, ...] = ()
+    cycles: tuple[GcCycle, ...] = ()
+    created: int = 0
+    ended: int = 0
+    stops: int = 0
+    """How often the world was stopped, for whatever."""
+    stop_ns: int = 0
+    procs: int = 0
+    """The largest GOMAXPROCS seen, 0 where none was."""
+    cpu_samples: int = 0
+    """Samples of a CPU profile in the trace; nothing is made of them."""

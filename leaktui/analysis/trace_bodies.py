@@ -195,5 +195,6 @@ class BodyLedger:
             reader_goid=reader.goid if reader is not None else None,
             last_reader_goid=body.reader.goid if body.reader is not None else None,
             last_read_stack=stacks[body.read_stack],
+            last_read_sure=body.read_sure,
             connection_stack=stacks[dialler.creation] if dialler is not None else (),
         )

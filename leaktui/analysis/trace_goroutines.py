@@ -26,6 +26,7 @@ class BodyRecord:
         "parked",
         "protocol",
         "read_stack",
+        "read_sure",
         "reader",
         "release_stack",
         "released_ns",
@@ -43,6 +44,7 @@ class BodyRecord:
         self.release_stack = 0
         self.last_read_ns: int | None = None
         self.read_stack = 0
+        self.read_sure = True
         self.reader: GoroutineRecord | None = None
 
 

@@ -22,7 +22,7 @@ from leaktui.analysis.trace_stacks import Numbers, Reasons, StackBook
 from leaktui.analysis.trace_syscalls import DescriptorCalls
 from leaktui.analysis.trace_timeline import Reading, TimelineRecorder
 from leaktui.errors import DecodeError, LimitExceeded, Truncated
-from leaktui.model.trace import TraceSummary
+from leaktui.model.trace import Sleepers, TraceSummary
 from leaktui.wire.trace import MAX_TRACE_BYTES, Event, Generation, TraceDecoder
 from leaktui.wire.trace import events as ev
 
@@ -50,7 +50,8 @@ class TraceFold:
         self._ended_count = 0
         # Goroutines blocked, less those that were so before the trace: these are counted as they are met.
         self._asleep = 0
-        self._asleep_before: set[int] = set()
+        self._asleep_before: dict[int, int] = {}  # goroutine → where, as far as it has not ended since
+        self._woken_before = 0
         self._timeline: TimelineRecorder | None = None
         self._start: int | None = None
         self._end = 0
@@ -153,7 +154,7 @@ class TraceFold:
                 self._ended(goid, time)
             elif kind == ev.GO_STATUS:
                 if first == ev.WAITING and goid not in goroutines:
-                    self._asleep_before.add(goid)
+                    self._asleep_before.setdefault(goid, numbers[second])
                 if second and first == ev.WAITING and goid not in goroutines and roles[numbers[second]]:
                     meet(goid, -1).stack = numbers[second]
             elif kind == ev.GO_SWITCH or kind == ev.GO_SWITCH_DESTROY:
@@ -202,6 +203,8 @@ class TraceFold:
 
     def _ended(self, goid: int, time: int) -> None:
         self._ended_count += 1
+        if self._asleep_before.pop(goid, None) is not None:
+            self._woken_before += 1
         goroutine = self._goroutines.pop(goid, None)
         if goroutine is None:
             return
@@ -222,8 +225,9 @@ class TraceFold:
         self._flows.count_parked(alive)
         timeline = None
         if self._timeline is not None:
+            before = len(self._asleep_before) + self._woken_before
             ran = [(cycle.begin_ns, cycle.end_ns or self._end) for cycle in cycles]
-            timeline = self._timeline.timeline(self._reading(), len(self._asleep_before), ran, stops)
+            timeline = self._timeline.timeline(self._reading(), before, ran, stops)
         return TraceSummary(
             go_version=format_version,
             duration_ns=max(0, self._end - start),
@@ -243,6 +247,7 @@ class TraceFold:
             timeline=timeline,
             genealogy=self._flows.genealogy(),
             cycles=cycles,
+            sleepers=self._sleepers(),
             created=kinds[ev.GO_CREATE] + kinds[ev.GO_CREATE_BLOCKED] + kinds[ev.GO_CREATE_SYSCALL],
             ended=kinds[ev.GO_DESTROY] + kinds[ev.GO_DESTROY_SYSCALL] + kinds[ev.GO_SWITCH_DESTROY],
             stops=kinds[ev.STW_BEGIN],
@@ -250,6 +255,15 @@ class TraceFold:
             procs=collections.procs,
             cpu_samples=self._cpu_samples,
         )
+
+    def _sleepers(self) -> tuple[Sleepers, ...]:
+        """Who slept from before the trace to its end, most first."""
+        places: Counter[int] = Counter()
+        for goid, stack in self._asleep_before.items():
+            goroutine = self._goroutines.get(goid)
+            if goroutine is None or goroutine.blocked_ns < 0:
+                places[stack] += 1
+        return tuple(Sleepers(self._book.stacks[stack], count) for stack, count in places.most_common())
 
 
 class TraceSummarizer:

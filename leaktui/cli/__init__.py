@@ -105,6 +105,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.demonstrating import run_demo
 
         return run_demo(options)
+    if options.command == "trace-file":
+        from leaktui.cli.trace_file import run_trace_file
+
+        return run_trace_file(options)
     from leaktui.cli.screens import run_screens
 
     return run_screens(options)

@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_ps(commands)
     _add_demo(commands)
+    _add_trace_file(commands)
     return parser
 
 
@@ -151,6 +152,18 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--headless", action="store_true", default=False, help="only run it and print its pid, until Ctrl-C"
     )
+    _add_screen(parser)
+
+
+def _add_trace_file(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "trace-file",
+        "look at an execution trace in a file",
+        "The file is what `go test -trace`, runtime/trace or /debug/pprof/trace?seconds=5 wrote (Go 1.22 to 1.27).",
+    )
+    parser.add_argument("file", metavar="FILE", help="the trace")
+    _add_source_roots(parser)
     _add_screen(parser)
 
 

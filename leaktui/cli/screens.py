@@ -47,7 +47,7 @@ def show_target(options: argparse.Namespace) -> ExitStatus:
     """The screens on the process that *options* name. Raises LeaktuiError."""
     # A password is asked for before the screen is taken.
     title = f"pid {options.pid}" if options.pid is not None else "pprof"
-    return _run(options, _opener(options, read_credentials(options)), title=title)
+    return show_screens(options, _opener(options, read_credentials(options)), title=title)
 
 
 def _pick(options: argparse.Namespace) -> ExitStatus:
@@ -64,10 +64,11 @@ def _pick(options: argparse.Namespace) -> ExitStatus:
         chosen.pid = pid
         return _opener(chosen, credentials)
 
-    return _run(options, None, picker=list_processes, open_pid=open_pid)
+    return show_screens(options, None, picker=list_processes, open_pid=open_pid)
 
 
-def _run(options: argparse.Namespace, target: OpenTarget | None, **arguments: Any) -> ExitStatus:
+def show_screens(options: argparse.Namespace, target: OpenTarget | None, **arguments: Any) -> ExitStatus:
+    """The screens on what *target* opens, with what *options* say of looks; *arguments* go to `tui.app.run`."""
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     from leaktui.tui.app import run

@@ -29,7 +29,10 @@ class BodyHandoff:
     `last_read_ns` is the last read of this body that went to the network, None when none did (what is already
     buffered is read without a trace). `reader_goid` is the goroutine that was inside a read of this body at
     the end: the caller (`caller_reading` is then True) or one that the caller created, or handed it to over a
-    channel.
+    channel. `last_reader_goid` is who made the last read, at `last_read_stack`, whatever it did since; where the call
+    that had asked was not on that stack any more, `last_read_sure` is False: that goroutine may have read another body.
+    `connection_stack` is the request for which the connection was opened, where the trace shows it (HTTP/1): with
+    keep-alive that is mostly another one than the request that left the body.
     """
 
     holder_goid: int
@@ -48,6 +51,7 @@ class BodyHandoff:
     maybe_inside: frozenset[str] = frozenset()
     last_reader_goid: int | None = None
     last_read_stack: Stack = ()
+    last_read_sure: bool = True
     connection_stack: Stack = ()
 
 
@@ -142,6 +146,17 @@ class BlockStat:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleepers:
+    """Goroutines that were blocked at `stack` from before the trace to its end.
+
+    What for is not in the trace. Go 1.22 does not show where either: the stack is then empty.
+    """
+
+    stack: Stack
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeapPoint:
     """Live heap right after a GC cycle, in bytes."""
 
@@ -214,6 +229,7 @@ class TraceSummary:
     timeline: TraceTimeline | None = None
     genealogy: tuple[Descent, ...] = ()
     cycles: tuple[GcCycle, ...] = ()
+    sleepers: tuple[Sleepers, ...] = ()
     created: int = 0
     ended: int = 0
     stops: int = 0
@@ -223,3 +239,8 @@ class TraceSummary:
     """The largest GOMAXPROCS seen, 0 where none was."""
     cpu_samples: int = 0
     """Samples of a CPU profile in the trace; nothing is made of them."""
+
+    @property
+    def largest_list(self) -> int:
+        """How many entries the longest list has that is looked at row by row."""
+        return max(map(len, (self.handoffs, self.blocks, self.genealogy, self.cycles)))

@@ -60,6 +60,7 @@ class LeaktuiApp(App[None]):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         directory: Path | None = None,
+        first_pane: int = 0,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -80,6 +81,7 @@ class LeaktuiApp(App[None]):
         self._clock = clock
         self._wall_clock = wall_clock
         self._directory = directory
+        self._first_pane = first_pane
         self.read_only = read_only
         self.source_finder = SourceFinder(source_roots)
         self.failure: LeaktuiError | None = None
@@ -103,6 +105,7 @@ class LeaktuiApp(App[None]):
             tick=self._tick,
             clock=self._clock,
             wall_clock=self._wall_clock,
+            first_pane=self._first_pane,
             on_failure=self._opening_failed,
         )
         self.push_screen(self._watching)
@@ -234,12 +237,14 @@ def run(
     lean: bool = False,
     read_only: bool = False,
     source_roots: Sequence[tuple[str, str]] = (),
+    first_pane: int = 0,
 ) -> int:
     """Run the interface until the user leaves; 0, or raises the LeaktuiError that kept *target* shut.
 
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
-    makes the Markdown of an export. *source_roots* are FROM=TO pairs.
+    makes the Markdown of an export. *source_roots* are FROM=TO pairs. *first_pane* is the index of the
+    pane to begin with.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -252,6 +257,7 @@ def run(
         lean=lean,
         read_only=read_only,
         source_roots=source_roots,
+        first_pane=first_pane,
     )
     try:
         app.run()

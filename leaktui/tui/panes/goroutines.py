@@ -12,6 +12,7 @@ from leaktui.text import format_count, format_rate, printable
 from leaktui.tui.details import goroutine_lines, group_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.drill import find_detail, goroutine_level
+from leaktui.tui.panes.flame import FlameLevel, FlameMeasure
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
 from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
@@ -263,9 +264,25 @@ def _goroutines_listing() -> Listing[Goroutine]:
     )  # fmt: skip
 
 
-def goroutines_root() -> TableLevel:
+class GoroutinesRoot(TableLevel):
     """The first level of the pane."""
-    return TableLevel(
+
+    def flame(self) -> Level:
+        """All stacks as a flame graph."""
+        return FlameLevel([_GOROUTINES])
+
+
+_GOROUTINES = FlameMeasure(
+    "goroutines",
+    lambda facts: facts.assessment.groups,
+    lambda facts: [(row.group.stack, row.group.count) for row in facts.assessment.groups],
+    lambda count: f"{format_count(count)} goroutines",
+)
+
+
+def goroutines_root() -> GoroutinesRoot:
+    """The first level, listing in all ways there are."""
+    return GoroutinesRoot(
         "Goroutines",
         [
             stacks_listing(),

@@ -13,8 +13,10 @@ from textual import events
 from textual.app import ComposeResult
 
 from leaktui.engines.protocol import Want
+from leaktui.model.capability import SourceState
 from leaktui.model.frame import Frame
 from leaktui.model.trace import TraceSummary
+from leaktui.text import printable
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import Listing, TableLevel
 from leaktui.tui.panes.trace_blocking import blocking_listing, reasons_listing
@@ -204,6 +206,12 @@ class TraceRoot(TableLevel):
 def _say_no_trace(facts: Facts) -> str:
     if Want.TRACE in facts.under_way:
         return "An execution trace is being taken."
+    giving = {item.engine for item in facts.capabilities if Want.TRACE.value in item.gives}
+    failed = (
+        item for item in facts.snapshot.sources if item.name in giving and item.state is SourceState.FAILED
+    )
+    if (source := next(failed, None)) is not None:
+        return f"No execution trace: {printable(source.detail, 200)}"
     if facts.offers(Want.TRACE):
         return _NO_TRACE
     return (

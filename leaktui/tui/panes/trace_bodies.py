@@ -59,10 +59,11 @@ class KeptBody:
 
 @remembered
 def kept_bodies(trace: TraceSummary | None) -> list[KeptBody]:
-    """Those open at the end, oldest first."""
+    """Those open at the end: first what nobody is reading, each oldest first."""
     if trace is None:
         return []
-    return [KeptBody(handoff, trace) for handoff in trace.handoffs if handoff.released_ns is None]
+    kept = [KeptBody(handoff, trace) for handoff in trace.handoffs if handoff.released_ns is None]
+    return sorted(kept, key=lambda body: body.handoff.reader_goid is not None)
 
 
 def holder_text(handoff: BodyHandoff) -> str:
@@ -77,6 +78,8 @@ def reading_span(body: KeptBody) -> Span:
         return "read now", "success"
     if since is None:
         return "not read", "muted"
+    if not handoff.last_read_sure:
+        return f"~ {span_text(since)} ago", "muted"
     return f"{span_text(since)} ago", "plain"
 
 
@@ -94,6 +97,8 @@ def body_lines(body: KeptBody) -> list[DocLine]:
     text, tone = reading_span(body)
     if handoff.last_reader_goid is not None:
         text += f", by goroutine {handoff.last_reader_goid}"
+    if not handoff.last_read_sure:
+        text += "; perhaps another body of it: the call that asked for this one had returned"
     lines = [
         field("held by", f"{holder_text(handoff)}, {handoff.protocol}, still waiting at the end"),
         field(
@@ -300,9 +305,14 @@ def readers(trace: TraceSummary | None) -> list[Reader]:
         if body.handoff.last_reader_goid is not None
     ]
     rows += [Reader(item.goid, item.stack, None, True) for item in trace.body_readers if not item.matched]
-    return sorted(
-        rows, key=lambda row: (not row.now, row.body.since_read_ns or 0 if row.body is not None else 0)
-    )
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: Reader) -> tuple[bool, bool, int]:
+    """Those who read now first, those that may have read something else last."""
+    if row.body is None:
+        return False, False, 0
+    return not row.now, not row.body.handoff.last_read_sure, row.body.since_read_ns or 0
 
 
 def _when(row: Reader) -> Span:

@@ -16,6 +16,7 @@ from leaktui.tui.details import field, stack_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing
 from leaktui.tui.remembered import remembered
+from leaktui.tui.trace_words import named_by
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import Span
@@ -231,7 +232,7 @@ def kin_lines(kin: Kin) -> list[DocLine]:
         lines += [
             DocLine(),
             DocLine(heading(f"Most of those left wait here, for: {reason}")),
-            *stack_lines(descent.parked_stack, owner_of(descent.parked_stack)),
+            *stack_lines(descent.parked_stack, named_by(descent.parked_stack)),
         ]
     return lines
 

@@ -22,6 +22,9 @@ from leaktui.tui.widgets.key_bar import KeyHint
 from leaktui.tui.widgets.toned import Line, join, spread
 
 
+_IN_FLAMES = {"open": "zoom in", "back": "zoom out", "group": "turn round"}
+
+
 def tab_hints(names: Sequence[str], shown: int, facts: Facts | None) -> list[KeyHint]:
     """The tabs; the first wears the number of suspects."""
     suspects = len(facts.assessment.suspects) if facts is not None else 0
@@ -71,6 +74,8 @@ def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> 
         return "disarm" if facts is not None and armed_kinds(facts) else "arm"
     if action.name == "mode" and isinstance(pane.top, BodiesRoot):
         return SHORT_NOUNS[next_kind(pane.top.kind)]
+    if isinstance(pane.top, FlameLevel):
+        return _IN_FLAMES.get(action.name, action.label)
     if action.name in ("mode", "group") and isinstance(pane.top, TraceRoot):
         return pane.top.variant_label if action.name == "mode" else pane.top.next_view
     return action.label

@@ -38,6 +38,8 @@ class BodyLedger:
 
     def __init__(self, book: StackBook) -> None:
         self.omitted = 0
+        self.open = 0
+        """Bodies handed over and not released yet."""
         self._book = book
         self._bodies: list[BodyRecord] = []
         self._released = 0
@@ -50,7 +52,7 @@ class BodyLedger:
                 goroutine.sending = True
             elif not held.parked:
                 held.parked = True
-                _give(held)
+                self._give(held)
         else:
             self.went_on(goroutine, time, role)
 
@@ -123,7 +125,7 @@ class BodyLedger:
         if body is not None and body.released_ns is None:
             body.opened_ns = time
             body.parked = True
-            _give(body)
+            self._give(body)
 
     def ended(self, goroutine: GoroutineRecord, time: int) -> None:
         """*goroutine* is gone."""
@@ -139,9 +141,16 @@ class BodyLedger:
                 held.caller.stream = None  # the request failed
             self._drop(goroutine)
 
+    def _give(self, body: BodyRecord) -> None:
+        self.open += 1
+        if body.caller.bodies is None:
+            body.caller.bodies = []
+        body.caller.bodies.append(body)
+
     def _release(self, holder: GoroutineRecord, body: BodyRecord, time: int, stack: int) -> None:
         holder.held = None
         holder.watched = holder.stream is not None
+        self.open -= body.parked
         body.released_ns, body.release_stack = time, stack
         caller = body.caller
         if caller.bodies and body in caller.bodies:
@@ -153,20 +162,24 @@ class BodyLedger:
             self._bodies.append(body)
 
     def _drop(self, holder: GoroutineRecord) -> None:
+        self.open -= holder.held is not None and holder.held.parked
         holder.held = None
         holder.watched = holder.stream is not None
 
     def handoffs(self, goroutines: Iterable[GoroutineRecord], readers: Readers) -> tuple[BodyHandoff, ...]:
         """Every body handed over, oldest first; *goroutines* are those alive at the end."""
-        bodies = self._bodies + [
-            goroutine.held for goroutine in goroutines if goroutine.held is not None and goroutine.held.parked
-        ]
-        bodies.sort(key=lambda body: (body.opened_ns, body.holder_goid))
-        return tuple(self._handoff(body, readers) for body in bodies)
+        bodies: list[tuple[BodyRecord, GoroutineRecord | None]] = [(body, None) for body in self._bodies]
+        for goroutine in goroutines:
+            if goroutine.held is not None and goroutine.held.parked:
+                bodies.append((goroutine.held, goroutine))
+        bodies.sort(key=lambda pair: (pair[0].opened_ns, pair[0].holder_goid))
+        return tuple(self._handoff(body, holder, readers) for body, holder in bodies)
 
-    def _handoff(self, body: BodyRecord, readers: Readers) -> BodyHandoff:
+    def _handoff(self, body: BodyRecord, holder: GoroutineRecord | None, readers: Readers) -> BodyHandoff:
         caller, stacks = body.caller, self._book.stacks
         reader = readers.of(body)
+        # `dialConn` starts readLoop on a goroutine that the request's own call started.
+        dialler = holder.creator if holder is not None and body.protocol == "HTTP/1" else None
         return BodyHandoff(
             holder_goid=body.holder_goid,
             caller_goid=caller.goid,
@@ -180,10 +193,8 @@ class BodyLedger:
             caller_stack=stacks[caller.stack],
             last_read_ns=body.last_read_ns,
             reader_goid=reader.goid if reader is not None else None,
+            last_reader_goid=body.reader.goid if body.reader is not None else None,
+            last_read_stack=stacks[body.read_stack],
+            last_read_sure=body.read_sure,
+            connection_stack=stacks[dialler.creation] if dialler is not None else (),
         )
-
-
-def _give(body: BodyRecord) -> None:
-    if body.caller.bodies is None:
-        body.caller.bodies = []
-    body.caller.bodies.append(body)

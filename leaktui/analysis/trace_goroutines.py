@@ -1,14 +1,18 @@
 """What is known of each goroutine while a trace is folded, and the flows of goroutines by creator.
 
-Law: a record lives as long as its goroutine, or as long as a body it was given stays open.
+Law: a record lives as long as its goroutine, or as long as a body it was given stays open; who started whom is
+kept by go statement, not by goroutine, and its depth is bounded by the number of those.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from leaktui.analysis.trace_stacks import StackBook
-from leaktui.model.trace import GoroutineFlow
+from leaktui.model.trace import Descent, GoroutineFlow
+
+MAX_DESCENTS = 1 << 15
 
 
 class BodyRecord:
@@ -22,6 +26,7 @@ class BodyRecord:
         "parked",
         "protocol",
         "read_stack",
+        "read_sure",
         "reader",
         "release_stack",
         "released_ns",
@@ -39,6 +44,7 @@ class BodyRecord:
         self.release_stack = 0
         self.last_read_ns: int | None = None
         self.read_stack = 0
+        self.read_sure = True
         self.reader: GoroutineRecord | None = None
 
 
@@ -123,41 +129,108 @@ class CallRecord:
 
 
 class FlowRecord:
-    """Goroutines of one go statement and one entry function."""
+    """Goroutines of one go statement and one entry function, started by those of `parent`."""
 
-    __slots__ = ("created", "ended", "parked")
+    __slots__ = ("created", "creation", "ended", "number", "parent", "parked", "start")
 
-    def __init__(self) -> None:
+    def __init__(self, creation: int, start: int, number: int = 0, parent: FlowRecord | None = None) -> None:
+        self.creation = creation
+        self.start = start
+        self.number = number
+        self.parent = parent
         self.created = 0
         self.ended = 0
         self.parked: Counter[tuple[int, str]] = Counter()
 
+    def mostly_parked(self) -> tuple[int, str]:
+        """The stack and the reason that most of the parked wait at; ties go to the stack met first."""
+        if not self.parked:
+            return 0, ""
+        place, _ = min(self.parked.items(), key=lambda item: (-item[1], item[0]))
+        return place
 
-def goroutine_flows(
-    flows: dict[tuple[int, int], FlowRecord],
-    goroutines: dict[int, GoroutineRecord],
-    book: StackBook,
-) -> tuple[GoroutineFlow, ...]:
-    """Flows of goroutines, those that left most parked first."""
-    for goroutine in goroutines.values():
-        if goroutine.flow is not None and goroutine.blocked_ns > 0 and not goroutine.ended:
-            goroutine.flow.parked[goroutine.stack, goroutine.reason] += 1
-    result = []
-    for (creation, start), flow in flows.items():
-        stack, reason = 0, ""
-        if flow.parked:
-            # Ties go to the stack met first in the trace.
-            (stack, reason), _ = min(flow.parked.items(), key=lambda item: (-item[1], item[0]))
-        result.append(
-            GoroutineFlow(
-                creation_stack=book.stacks[creation],
-                start=book.stacks[start],
-                created=flow.created,
-                ended=flow.ended,
-                parked=sum(flow.parked.values()),
-                parked_stack=book.stacks[stack],
-                parked_reason=reason,
+
+class Flows:
+    """The go statements seen, each below those whose goroutines ran it."""
+
+    def __init__(self, book: StackBook) -> None:
+        self._book = book
+        self._found: dict[tuple[int, int, int], FlowRecord] = {}
+        self._records: list[FlowRecord] = []
+
+    def of(self, parent: FlowRecord | None, creation: int, start: int) -> FlowRecord:
+        """The flow of goroutines that those of *parent* start at stack *creation*."""
+        key = (parent.number if parent is not None else -1, creation, start)
+        flow = self._found.get(key)
+        if flow is None:
+            flow = self._found[key] = self._line(parent, creation, start)
+        return flow
+
+    def _line(self, parent: FlowRecord | None, creation: int, start: int) -> FlowRecord:
+        above = parent
+        while above is not None:
+            if above.creation == creation and above.start == start:
+                return above  # a line that comes back to itself must not grow without end
+            above = above.parent
+        if len(self._records) >= MAX_DESCENTS:
+            parent = None
+        flow = FlowRecord(creation, start, len(self._records), parent)
+        self._records.append(flow)
+        return flow
+
+    def count_parked(self, goroutines: Iterable[GoroutineRecord]) -> None:
+        """Take note of who is blocked at the end."""
+        for flow in self._records:
+            flow.parked.clear()
+        for goroutine in goroutines:
+            if goroutine.flow is not None and goroutine.blocked_ns > 0 and not goroutine.ended:
+                goroutine.flow.parked[goroutine.stack, goroutine.reason] += 1
+
+    def genealogy(self) -> tuple[Descent, ...]:
+        """All go statements, parents before children."""
+        stacks = self._book.stacks
+        descents = []
+        for flow in self._records:
+            stack, reason = flow.mostly_parked()
+            descents.append(
+                Descent(
+                    parent=flow.parent.number if flow.parent is not None else None,
+                    creation_stack=stacks[flow.creation],
+                    start=stacks[flow.start],
+                    created=flow.created,
+                    ended=flow.ended,
+                    parked=sum(flow.parked.values()),
+                    parked_stack=stacks[stack],
+                    parked_reason=reason,
+                )
             )
-        )
-    result.sort(key=lambda flow: (-flow.parked, -flow.created))
-    return tuple(result)
+        return tuple(descents)
+
+    def flows(self) -> tuple[GoroutineFlow, ...]:
+        """The same whoever started them, those that left most parked first."""
+        stacks = self._book.stacks
+        merged: dict[tuple[int, int], FlowRecord] = {}
+        for flow in self._records:
+            key = flow.creation, flow.start
+            whole = merged.get(key)
+            if whole is None:
+                whole = merged[key] = FlowRecord(flow.creation, flow.start)
+            whole.created += flow.created
+            whole.ended += flow.ended
+            whole.parked.update(flow.parked)
+        result = []
+        for flow in merged.values():
+            stack, reason = flow.mostly_parked()
+            result.append(
+                GoroutineFlow(
+                    creation_stack=stacks[flow.creation],
+                    start=stacks[flow.start],
+                    created=flow.created,
+                    ended=flow.ended,
+                    parked=sum(flow.parked.values()),
+                    parked_stack=stacks[stack],
+                    parked_reason=reason,
+                )
+            )
+        result.sort(key=lambda flow: (-flow.parked, -flow.created))
+        return tuple(result)

@@ -27,6 +27,9 @@ class Readers:
     def read(self, goroutine: GoroutineRecord, time: int, stack: int) -> None:
         """*goroutine* is inside a body's Read, at *stack*; its previous stack is still in the record."""
         body = self._own_body(goroutine, stack)
+        sure = body is None or self._book.shared_frames(body.stack, stack) >= self._book.asker_depth(
+            body.stack
+        )
         if body is None:
             body = goroutine.reading
             if body is None or body.released_ns is not None:
@@ -36,6 +39,7 @@ class Readers:
         if body is not None:
             body.last_read_ns = time
             body.read_stack = stack
+            body.read_sure = sure
             body.reader = goroutine
 
     def _own_body(self, goroutine: GoroutineRecord, stack: int) -> BodyRecord | None:

@@ -2,27 +2,31 @@
 
 Law: one pass in order of time, memory bounded by what lives at one moment and by distinct stacks, not by
 the length of the trace. Each question has a module of its own (`trace_bodies`, `trace_readers`,
-`trace_syscalls`, `trace_blocks`, `trace_goroutines`); here the events are dealt out.
+`trace_syscalls`, `trace_blocks`, `trace_goroutines`, `trace_collections`, `trace_timeline`); here the events
+are dealt out.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 
 from leaktui.analysis import trace_stacks as role_of
 from leaktui.analysis.trace_blocks import BlockTimes
 from leaktui.analysis.trace_bodies import BodyLedger
-from leaktui.analysis.trace_goroutines import FlowRecord, GoroutineRecord, goroutine_flows
+from leaktui.analysis.trace_collections import Collections
+from leaktui.analysis.trace_goroutines import Flows, GoroutineRecord
 from leaktui.analysis.trace_readers import Readers
 from leaktui.analysis.trace_stacks import Numbers, Reasons, StackBook
 from leaktui.analysis.trace_syscalls import DescriptorCalls
+from leaktui.analysis.trace_timeline import Reading, TimelineRecorder
 from leaktui.errors import DecodeError, LimitExceeded, Truncated
-from leaktui.model.trace import HeapPoint, TraceSummary
+from leaktui.model.trace import Sleepers, TraceSummary
 from leaktui.wire.trace import MAX_TRACE_BYTES, Event, Generation, TraceDecoder
 from leaktui.wire.trace import events as ev
 
 MAX_GOROUTINES = 1 << 21
-_MAX_HEAP_POINTS = 100_000
 # Clocks of different threads may disagree by a few ticks: a goroutine can seem to be woken before it
 # sleeps. If it then goes to sleep within this many nanoseconds, it was.
 _SKEW_NS = 20_000
@@ -34,17 +38,21 @@ class TraceFold:
     def __init__(self) -> None:
         self._book = StackBook()
         self._goroutines: dict[int, GoroutineRecord] = {}
-        self._flows: dict[tuple[int, int], FlowRecord] = {}
+        self._flows = Flows(self._book)
         self._bodies = BodyLedger(self._book)
         self._readers = Readers(self._book)
         self._calls = DescriptorCalls(self._book)
         self._blocks = BlockTimes()
-        self._heap: list[HeapPoint] = []
-        self._live_bytes = 0
-        self._gc_began: int | None = None
-        self._gc_ns = 0
-        self._gc_cycles = 0
-        self._events = 0
+        self._collections = Collections()
+        self._kinds: Counter[int] = Counter()
+        self._cpu_samples = 0
+        self._created_count = 0
+        self._ended_count = 0
+        # Goroutines blocked, less those that were so before the trace: these are counted as they are met.
+        self._asleep = 0
+        self._asleep_before: dict[int, int] = {}  # goroutine → where, as far as it has not ended since
+        self._woken_before = 0
+        self._timeline: TimelineRecorder | None = None
         self._start: int | None = None
         self._end = 0
 
@@ -53,15 +61,40 @@ class TraceFold:
         numbers = Numbers(self._book, generation.tables)
         reasons = Reasons(generation.tables)
         for window in generation.windows():
-            if self._start is None:
+            if self._timeline is None:
                 self._start = window[0][0]
+                self._timeline = TimelineRecorder(self._start)
             self._end = max(self._end, window[-1][0])
-            self._deal(window, numbers, reasons)
-        self._events += sum(generation.counts.values())
+            self._deal_in_steps(window, self._timeline, numbers, reasons)
+        self._kinds.update(generation.counts)
+        self._cpu_samples += generation.cpu_samples
+
+    def _deal_in_steps(
+        self, window: list[Event], timeline: TimelineRecorder, numbers: Numbers, reasons: Reasons
+    ) -> None:
+        first, size = 0, len(window)
+        while first < size:
+            cut = bisect_left(window, (timeline.edge_ns,), first)
+            if cut > first:
+                self._deal(window[first:cut], numbers, reasons)
+            if cut < size:
+                timeline.close(self._reading(), window[cut][0])
+            first = cut
+
+    def _reading(self) -> Reading:
+        return Reading(
+            created=self._created_count,
+            ended=self._ended_count,
+            blocked=self._asleep,
+            open_bodies=self._bodies.open,
+            heap_bytes=self._collections.heap_bytes,
+            goal_bytes=self._collections.goal_bytes,
+        )
 
     def _deal(self, window: list[Event], numbers: Numbers, reasons: Reasons) -> None:
         goroutines, roles = self._goroutines, self._book.roles
         meet, acts = self._meet, role_of.ACTS
+        slept = woken = 0
         for time, kind, goid, first, second, third in window:
             if kind == ev.GO_BLOCK:
                 stack = numbers[second]
@@ -74,9 +107,11 @@ class TraceFold:
                 goroutine.blocked_ns = time
                 goroutine.reason = reason
                 goroutine.stack = stack
+                slept += 1
                 if goroutine.early_ns:
                     if time - goroutine.early_ns < _SKEW_NS:
                         goroutine.blocked_ns = 0
+                        woken += 1
                     goroutine.early_ns = 0
             elif kind == ev.GO_UNBLOCK:
                 stack = numbers[second]
@@ -95,6 +130,8 @@ class TraceFold:
                     self._blocks.add(goroutine.reason, goroutine.stack, time - blocked)
                 elif not blocked:
                     goroutine.early_ns = time
+                    woken -= 1
+                woken += 1
                 goroutine.blocked_ns = 0
             elif kind == ev.GO_SYSCALL_BEGIN or kind == ev.GO_STOP:
                 stack = numbers[first if kind == ev.GO_SYSCALL_BEGIN else second]
@@ -108,7 +145,7 @@ class TraceFold:
                     self._bodies.went_on(goroutine, time, role)
                 goroutine.stack = stack
             elif kind == ev.HEAP_ALLOC:
-                self._live_bytes = first
+                self._collections.heap_bytes = first
             elif kind == ev.GO_CREATE or kind == ev.GO_CREATE_BLOCKED:
                 self._created(
                     time, goid, first, numbers[second], numbers[third], kind == ev.GO_CREATE_BLOCKED
@@ -116,6 +153,8 @@ class TraceFold:
             elif kind == ev.GO_DESTROY:
                 self._ended(goid, time)
             elif kind == ev.GO_STATUS:
+                if first == ev.WAITING and goid not in goroutines:
+                    self._asleep_before.setdefault(goid, numbers[second])
                 if second and first == ev.WAITING and goid not in goroutines and roles[numbers[second]]:
                     meet(goid, -1).stack = numbers[second]
             elif kind == ev.GO_SWITCH or kind == ev.GO_SWITCH_DESTROY:
@@ -124,11 +163,13 @@ class TraceFold:
                     self._ended(goid, time)
                 elif goid:
                     (goroutines.get(goid) or meet(goid, 0)).blocked_ns = -1
-                (goroutines.get(first) or meet(first, 0)).blocked_ns = 0
-            elif kind == ev.GC_BEGIN:
-                self._gc_began = time
-            elif kind == ev.GC_END:
-                self._collected(time)
+                    slept += 1
+                goroutine = goroutines.get(first) or meet(first, -1)
+                woken += goroutine.blocked_ns != 0
+                goroutine.blocked_ns = 0
+            else:
+                self._collections.take(kind, time, first, self._start or 0)
+        self._asleep += slept - woken
 
     def _meet(self, goid: int, blocked_ns: int) -> GoroutineRecord:
         if len(self._goroutines) >= MAX_GOROUTINES:
@@ -148,9 +189,9 @@ class TraceFold:
             creator = self._meet(creator_id, 0)
         goroutine = self._meet(goid, -1 if blocked else 0)
         goroutine.creator, goroutine.created_ns, goroutine.creation = creator, time, stack
-        flow = self._flows.get((stack, start))
-        if flow is None:
-            flow = self._flows[stack, start] = FlowRecord()
+        self._created_count += 1
+        self._asleep += blocked
+        flow = self._flows.of(creator.flow if creator is not None else None, stack, start)
         flow.created += 1
         goroutine.flow = flow
         role = self._book.roles[stack]
@@ -161,6 +202,9 @@ class TraceFold:
                 self._bodies.stream_started(creator, goroutine, stack)
 
     def _ended(self, goid: int, time: int) -> None:
+        self._ended_count += 1
+        if self._asleep_before.pop(goid, None) is not None:
+            self._woken_before += 1
         goroutine = self._goroutines.pop(goid, None)
         if goroutine is None:
             return
@@ -172,37 +216,54 @@ class TraceFold:
         # The record may outlive the goroutine in an open body; it must not keep others alive.
         goroutine.creator = goroutine.giver = goroutine.reading = goroutine.opened_calls = None
 
-    def _collected(self, time: int) -> None:
-        self._gc_cycles += 1
-        if self._gc_began is not None:
-            self._gc_ns += time - self._gc_began
-            self._gc_began = None
-        # The newest HeapAlloc is the one of mark termination, with the world stopped: the bytes that were
-        # marked (runtime.gcMark: gcController.resetLive). The first one after it counts new spans too.
-        if self._live_bytes and len(self._heap) < _MAX_HEAP_POINTS:
-            self._heap.append(HeapPoint(time, self._live_bytes))
-
     def summary(self, format_version: str, *, truncated: bool = False) -> TraceSummary:
         """What all generations added so far tell."""
-        start = self._start or 0
+        start, kinds = self._start or 0, self._kinds
         alive = self._goroutines.values()
+        collections = self._collections
+        cycles, stops = collections.cycles(), collections.stops
+        self._flows.count_parked(alive)
+        timeline = None
+        if self._timeline is not None:
+            before = len(self._asleep_before) + self._woken_before
+            ran = [(cycle.begin_ns, cycle.end_ns or self._end) for cycle in cycles]
+            timeline = self._timeline.timeline(self._reading(), before, ran, stops)
         return TraceSummary(
             go_version=format_version,
             duration_ns=max(0, self._end - start),
-            events=self._events,
+            events=sum(kinds.values()),
             handoffs=self._bodies.handoffs(alive, self._readers),
-            goroutines=goroutine_flows(self._flows, self._goroutines, self._book),
+            goroutines=self._flows.flows(),
             syscalls=self._calls.flows(),
-            heap=tuple(self._heap),
-            gc_cycles=self._gc_cycles,
+            heap=collections.live_heap(),
+            gc_cycles=kinds[ev.GC_END],
             truncated=truncated,
             start_ns=start,
             end_ns=self._end,
             omitted_handoffs=self._bodies.omitted,
             body_readers=self._readers.all(alive),
             blocks=self._blocks.stats(alive, self._book),
-            gc_ns=self._gc_ns,
+            gc_ns=collections.gc_ns,
+            timeline=timeline,
+            genealogy=self._flows.genealogy(),
+            cycles=cycles,
+            sleepers=self._sleepers(),
+            created=kinds[ev.GO_CREATE] + kinds[ev.GO_CREATE_BLOCKED] + kinds[ev.GO_CREATE_SYSCALL],
+            ended=kinds[ev.GO_DESTROY] + kinds[ev.GO_DESTROY_SYSCALL] + kinds[ev.GO_SWITCH_DESTROY],
+            stops=kinds[ev.STW_BEGIN],
+            stop_ns=collections.stop_ns,
+            procs=collections.procs,
+            cpu_samples=self._cpu_samples,
         )
+
+    def _sleepers(self) -> tuple[Sleepers, ...]:
+        """Who slept from before the trace to its end, most first."""
+        places: Counter[int] = Counter()
+        for goid, stack in self._asleep_before.items():
+            goroutine = self._goroutines.get(goid)
+            if goroutine is None or goroutine.blocked_ns < 0:
+                places[stack] += 1
+        return tuple(Sleepers(self._book.stacks[stack], count) for stack, count in places.most_common())
 
 
 class TraceSummarizer:

@@ -126,6 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_demo(commands)
     _add_trace(commands)
+    _add_trace_file(commands)
     return parser
 
 
@@ -417,6 +418,18 @@ def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.set_defaults(form="text")
+
+
+def _add_trace_file(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "trace-file",
+        "look at an execution trace in a file",
+        "The file is what `go test -trace`, runtime/trace or /debug/pprof/trace?seconds=5 wrote (Go 1.22 to 1.27).",
+    )
+    parser.add_argument("file", metavar="FILE", help="the trace")
+    _add_source_roots(parser)
+    _add_screen(parser)
 
 
 def parse_sources(text: str) -> frozenset[str]:

@@ -29,7 +29,10 @@ class BodyHandoff:
     `last_read_ns` is the last read of this body that went to the network, None when none did (what is already
     buffered is read without a trace). `reader_goid` is the goroutine that was inside a read of this body at
     the end: the caller (`caller_reading` is then True) or one that the caller created, or handed it to over a
-    channel.
+    channel. `last_reader_goid` is who made the last read, at `last_read_stack`, whatever it did since; where the call
+    that had asked was not on that stack any more, `last_read_sure` is False: that goroutine may have read another body.
+    `connection_stack` is the request for which the connection was opened, where the trace shows it (HTTP/1): with
+    keep-alive that is mostly another one than the request that left the body.
     """
 
     holder_goid: int
@@ -46,6 +49,10 @@ class BodyHandoff:
     reader_goid: int | None = None
     whole: bool = True
     maybe_inside: frozenset[str] = frozenset()
+    last_reader_goid: int | None = None
+    last_read_stack: Stack = ()
+    last_read_sure: bool = True
+    connection_stack: Stack = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,25 @@ class GoroutineFlow:
     commonest). `start` is the entry function's stack: one frame, its line the function's own.
     """
 
+    creation_stack: Stack
+    start: Stack
+    created: int
+    ended: int
+    parked: int
+    parked_stack: Stack = ()
+    parked_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Goroutines of one go statement, started by those of another: a node of the genealogy.
+
+    `parent` is the index of the creators' node, None where they ran before the trace began; `creation_stack`
+    then still ends in the function they began with. A goroutine whose line comes back to a go statement already
+    in it counts there. The other fields are those of a `GoroutineFlow`.
+    """
+
+    parent: int | None
     creation_stack: Stack
     start: Stack
     created: int
@@ -120,11 +146,59 @@ class BlockStat:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleepers:
+    """Goroutines that were blocked at `stack` from before the trace to its end.
+
+    What for is not in the trace. Go 1.22 does not show where either: the stack is then empty.
+    """
+
+    stack: Stack
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeapPoint:
     """Live heap right after a GC cycle, in bytes."""
 
     time_ns: int
     live_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GcCycle:
+    """A collection, from `begin_ns` (the trace's first moment where it ran already) to `end_ns`.
+
+    `end_ns` is None where it still ran at the end. `live_bytes` is what it left alive, `goal_bytes` the size at
+    which the next one was to end, 0 where not seen. `pause_ns` is how long it held the world stopped in all.
+    """
+
+    begin_ns: int
+    end_ns: int | None
+    live_bytes: int = 0
+    goal_bytes: int = 0
+    pause_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TraceTimeline:
+    """The trace in equal steps of `step_ns` from `start_ns` on; the last one may be unfinished.
+
+    Per step: goroutines `created` and `ended`, nanoseconds of it in which a collection ran (`gc_ns`) or the world
+    was stopped (`stop_ns`). At its end: goroutines `blocked` (whatever for, since whenever), response bodies handed
+    over in the trace and still open (`open_bodies`), bytes of the heap (`heap_bytes`, live and not yet swept) and
+    of its goal (`goal_bytes`), both 0 before they are first seen.
+    """
+
+    start_ns: int
+    step_ns: int
+    created: tuple[int, ...] = ()
+    ended: tuple[int, ...] = ()
+    blocked: tuple[int, ...] = ()
+    open_bodies: tuple[int, ...] = ()
+    heap_bytes: tuple[int, ...] = ()
+    goal_bytes: tuple[int, ...] = ()
+    gc_ns: tuple[int, ...] = ()
+    stop_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +226,21 @@ class TraceSummary:
     blocks: tuple[BlockStat, ...] = ()
     gc_ns: int = 0
     """Time during which a GC cycle ran, in nanoseconds."""
+    timeline: TraceTimeline | None = None
+    genealogy: tuple[Descent, ...] = ()
+    cycles: tuple[GcCycle, ...] = ()
+    sleepers: tuple[Sleepers, ...] = ()
+    created: int = 0
+    ended: int = 0
+    stops: int = 0
+    """How often the world was stopped, for whatever."""
+    stop_ns: int = 0
+    procs: int = 0
+    """The largest GOMAXPROCS seen, 0 where none was."""
+    cpu_samples: int = 0
+    """Samples of a CPU profile in the trace; nothing is made of them."""
+
+    @property
+    def largest_list(self) -> int:
+        """How many entries the longest list has that is looked at row by row."""
+        return max(map(len, (self.handoffs, self.blocks, self.genealogy, self.cycles)))

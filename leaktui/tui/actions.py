@@ -52,7 +52,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_pane(1)", ("2",), "2", "Heap", "allocation sites: what is live, what was allocated", Topic.LOOK),
     Action("show_pane(2)", ("3",), "3", "Goroutines", "goroutines grouped by equal stacks", Topic.LOOK),
     Action("show_pane(3)", ("4",), "4", "Bodies", "response bodies nobody has closed yet", Topic.LOOK),
-    Action("show_pane(4)", ("5",), "5", "Delve", "tracepoints, and values of goroutines", Topic.LOOK),
+    Action("show_pane(4)", ("5",), "5", "Trace", "an execution trace on its axis of time", Topic.LOOK),
+    Action("show_pane(5)", ("6",), "6", "Delve", "tracepoints, and values of goroutines", Topic.LOOK),
     Action(
         "open", ("enter",), "Enter", "open", "go down: row → stack → source line",
         Topic.LOOK, Place.BOTH, 1, palette=False,
@@ -71,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("group", ("g",), "g", "group", "group rows another way", Topic.TABLE, rank=5),
     Action("mode", ("m",), "m", "measure", "heap: bytes or objects; ledger: of what", Topic.TABLE, rank=6),
     Action("calls", ("c",), "c", "call tree", "heap: all stacks as one tree", Topic.TABLE, rank=12),
+    Action("flame", ("F",), "F", "flame", "stacks as a flame graph", Topic.TABLE, rank=12, beside=True),
     Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
     Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
     Action("refresh", ("r",), "r", "refresh", "goroutines, bodies, heap, fds, now", Topic.ASK, Place.BOTH, 9),

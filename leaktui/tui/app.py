@@ -67,6 +67,7 @@ class LeaktuiApp(App[None]):
         walking: Walking | None = None,
         capture: str = "",
         kept_source: KeptSource | None = None,
+        first_pane: int = 0,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -89,6 +90,7 @@ class LeaktuiApp(App[None]):
         self.clock = clock
         self._wall_clock = wall_clock
         self.directory = directory
+        self._first_pane = first_pane
         self.read_only = read_only
         self.capture = capture
         self.source_finder = SourceFinder(source_roots, kept=kept_source)
@@ -113,6 +115,7 @@ class LeaktuiApp(App[None]):
             tick=self.tick,
             clock=self.clock,
             wall_clock=self._wall_clock,
+            first_pane=self._first_pane,
             on_failure=self._opening_failed,
             walking=self._walking,
         )
@@ -260,15 +263,15 @@ def run(
     kept_source: KeptSource | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
+    first_pane: int = 0,
 ) -> int:
     """Run the interface until the user leaves; 0, or raises the LeaktuiError that kept *target* shut.
 
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
     makes the Markdown of an export, *write_page* the HTML beside it. *walking* says how the walkthrough goes.
-    *source_roots* are FROM=TO pairs.
-    *capture* says in a few words that a capture is shown, and of when; *kept_source* gives the source it holds, and the
-    clocks are its own.
+    *source_roots* are FROM=TO pairs. *capture* says in a few words that a capture is shown, and of when; *kept_source*
+    gives the source it holds, and the clocks are its own. *first_pane* is the index of the pane to begin with.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -287,6 +290,7 @@ def run(
         kept_source=kept_source,
         clock=clock,
         wall_clock=wall_clock,
+        first_pane=first_pane,
     )
     try:
         app.run()

@@ -46,23 +46,31 @@ Weighted = tuple[tuple[Frame, ...], int]
 """A stack in the tree's direction, and its value."""
 
 
+def split_below(stacks: Sequence[Weighted], depth: int) -> dict[str, list[Weighted]]:
+    """*stacks*, which agree in their first *depth* functions, by the next one; those that end there are left out."""
+    found: dict[str, list[Weighted]] = {}
+    for weighted in stacks:
+        if len(weighted[0]) > depth:
+            found.setdefault(weighted[0][depth].function, []).append(weighted)
+    return found
+
+
 def children_of(stacks: Sequence[Weighted], path: Path, total: int) -> list[CallNode]:
     """The nodes right below *path*, largest first."""
     depth = len(path)
-    found: dict[str, list[Any]] = {}
-    for stack, value in stacks:
-        if len(stack) <= depth or any(stack[index].function != path[index] for index in range(depth)):
-            continue
-        frame = stack[depth]
-        entry = found.setdefault(frame.function, [frame, 0, 0])
-        entry[1] += value
-        if len(stack) == depth + 1:
-            entry[2] += value
-    nodes = [
-        CallNode((*path, name), frame, value, own, value / (total or 1), value == own)
-        for name, (frame, value, own) in found.items()
-        if value > 0
+    inside = [
+        (stack, value)
+        for stack, value in stacks
+        if len(stack) > depth and all(stack[index].function == path[index] for index in range(depth))
     ]
+    nodes = []
+    for name, members in split_below(inside, depth).items():
+        value = sum(value for _, value in members)
+        own = sum(value for stack, value in members if len(stack) == depth + 1)
+        if value > 0:
+            nodes.append(
+                CallNode((*path, name), members[0][0][depth], value, own, value / (total or 1), value == own)
+            )
     return sorted(nodes, key=lambda node: -node.value)
 
 

@@ -12,6 +12,7 @@ from leaktui.text import format_count, format_rate, printable
 from leaktui.tui.details import goroutine_lines, group_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.drill import find_detail, goroutine_level
+from leaktui.tui.panes.flame import FlameLevel, FlameMeasure
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel, find_goroutines
 from leaktui.tui.profiles import goroutines_profile
 from leaktui.tui.wait_lines import detail_lines
@@ -270,9 +271,21 @@ class GoroutinesRoot(TableLevel):
     def export_profile(self, facts: Facts) -> bytes | None:
         return goroutines_profile(facts)
 
+    def flame(self) -> Level:
+        """All stacks as a flame graph."""
+        return FlameLevel([_GOROUTINES])
 
-def goroutines_root() -> TableLevel:
-    """The first level of the pane."""
+
+_GOROUTINES = FlameMeasure(
+    "goroutines",
+    lambda facts: facts.assessment.groups,
+    lambda facts: [(row.group.stack, row.group.count) for row in facts.assessment.groups],
+    lambda count: f"{format_count(count)} goroutines",
+)
+
+
+def goroutines_root() -> GoroutinesRoot:
+    """The first level, listing in all ways there are."""
     return GoroutinesRoot(
         "Goroutines",
         [

@@ -18,6 +18,7 @@ from leaktui.tui.census_lines import census_summary, percent_text
 from leaktui.tui.details import site_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.flame import FlameLevel, FlameMeasure
 from leaktui.tui.panes.heap_census import classes_listing, coverage_text, types_listing
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing, TableLevel
 from leaktui.tui.profiles import heap_profile
@@ -299,8 +300,21 @@ class HeapRoot(TableLevel):
         """All stacks as one tree, by the present measure."""
         return CallTreeLevel(self.measure.label, in_bytes=self.measure.in_bytes, value=self._value)
 
+    def flame(self) -> Level:
+        """All stacks as a flame graph, by the present measure first."""
+        return FlameLevel([_flame_measure(measure) for measure in Measure], self._measure)
+
     def _value(self, row: SiteRow) -> int:
         return measured(row, self.measure)
+
+
+def _flame_measure(measure: Measure) -> FlameMeasure:
+    return FlameMeasure(
+        measure.label,
+        lambda facts: facts.assessment.sites,
+        lambda facts: [(row.site.stack, measured(row, measure)) for row in facts.assessment.sites],
+        format_bytes if measure.in_bytes else format_count,
+    )
 
 
 def _only_counted(facts: Facts) -> bool:

@@ -110,6 +110,10 @@ class Level(Container):
             document.focus()
             return
 
+    def step_back(self) -> bool:
+        """Take back what was gone into within the level; False when there is nothing of that."""
+        return False
+
     def ask(self, message: Message) -> None:
         """Tell the screen: it would not bubble past a pane that is drawing this level."""
         self.screen.post_message(message)
@@ -330,6 +334,7 @@ def _size_of(facts: Facts) -> int:
         len(assessment.sites),
         len(assessment.bodies),
         len(facts.snapshot.goroutines or ()),
+        facts.snapshot.trace.largest_list if facts.snapshot.trace is not None else 0,
         *(len(ledger.open) for ledger in facts.snapshot.ledgers),
     )
 

@@ -12,14 +12,19 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.delve import DelveRoot
+from leaktui.tui.panes.flame import FlameLevel
+from leaktui.tui.panes.goroutines import GoroutinesRoot
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.ledger import next_kind
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.trace import TraceRoot
 from leaktui.tui.panes.values import ValuesLevel
 from leaktui.tui.probe_words import SHORT_NOUNS, armed_kinds
 from leaktui.tui.widgets.key_bar import KeyHint
 from leaktui.tui.widgets.toned import Line, join, spread
+
+_IN_FLAMES = {"open": "zoom in", "back": "zoom out", "group": "turn round"}
 
 
 def tab_hints(names: Sequence[str], shown: int, facts: Facts | None) -> list[KeyHint]:
@@ -75,6 +80,10 @@ def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> 
         return "disarm" if facts is not None and armed_kinds(facts) else "arm"
     if action.name == "mode" and isinstance(pane.top, BodiesRoot):
         return SHORT_NOUNS[next_kind(pane.top.kind)]
+    if isinstance(pane.top, FlameLevel):
+        return _IN_FLAMES.get(action.name, action.label)
+    if action.name in ("mode", "group") and isinstance(pane.top, TraceRoot):
+        return pane.top.variant_label if action.name == "mode" else pane.top.next_view
     return action.label
 
 
@@ -88,8 +97,12 @@ def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
     if name in ("sort", "filter"):
         return top.table is not None and top.table.display
     if name == "group":
-        return (isinstance(top, TableLevel) and top.modes > 1) or isinstance(top, CallTreeLevel)
+        return (isinstance(top, TableLevel) and top.modes > 1) or isinstance(top, CallTreeLevel | FlameLevel)
+    if name == "flame":
+        return (isinstance(top, HeapRoot) and top.by_site) or isinstance(top, GoroutinesRoot)
     if name in ("mode", "calls"):
+        if name == "mode" and isinstance(top, FlameLevel | TraceRoot):
+            return top.variants > 1 if isinstance(top, TraceRoot) else top.measures > 1
         ledger = name == "mode" and isinstance(top, BodiesRoot) and top.in_ledger
         return ledger or (isinstance(top, HeapRoot) and top.by_site)
     if name == "probes":

@@ -48,6 +48,10 @@ class StripView(Container):
             return
         self._set_title(draw_title(facts))
         self._set_status(draw_status(facts, progress, roomy=width >= ROOMY_WIDTH), status_width)
+        target = facts.snapshot.target
+        self.set_class(
+            target.pid is None and target.url is None, "-still"
+        )  # a file has no process to measure
         for metric, lines in self._metrics.items():
             lines.set_lines(draw_metric(metric, facts, lines.size.width or width // 5 - 1))
         self._engines.set_lines((draw_engines(facts, width),))

@@ -34,6 +34,7 @@ from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level
 from leaktui.tui.panes.pane import Pane
 from leaktui.tui.panes.suspects import SuspectsRoot
+from leaktui.tui.panes.trace import TraceRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.screens.chrome import draw_caption, key_hints, tab_hints
 from leaktui.tui.screens.reading import count_sorts, long_looks, read_facts
@@ -44,6 +45,7 @@ from leaktui.tui.strip import Progress
 from leaktui.tui.walk_orders import Walking, WalkMoved, WalkOrders
 from leaktui.tui.widgets.document import Document
 from leaktui.tui.widgets.key_bar import KeyBar
+from leaktui.tui.widgets.lane_chart import LaneChart
 from leaktui.tui.widgets.line_table import LineTable
 from leaktui.tui.widgets.line_view import Lines
 
@@ -52,6 +54,7 @@ PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Heap", HeapRoot),
     ("Goroutines", goroutines_root),
     ("Bodies", BodiesRoot),
+    ("Trace", TraceRoot),
     ("Delve", DelveRoot),
 )
 
@@ -76,6 +79,7 @@ class WatchScreen(WatchKeys):
         tick: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        first_pane: int = 0,
         on_failure: Callable[[LeaktuiError], None],
         walking: Walking | None = None,
     ) -> None:
@@ -94,7 +98,7 @@ class WatchScreen(WatchKeys):
         self._drawn_at = float("-inf")
         self._redraw_due = False
         self._shown_sorts = 0
-        self._pane_index = 0
+        self._pane_index = first_pane
         self._let_go = False
         self.orders = Orders(self)
         self.probes = ProbeOrders(self)
@@ -113,7 +117,7 @@ class WatchScreen(WatchKeys):
         field.cursor_blink = False
         yield field
         with Container(id="stage"):
-            yield Pane(PANES[0][1](), id="pane-0")
+            yield Pane(PANES[self._pane_index][1](), id=f"pane-{self._pane_index}")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
@@ -329,6 +333,11 @@ class WatchScreen(WatchKeys):
         self.draw_caption()
         self.draw_keys()
 
+    @on(LaneChart.Changed)
+    def lanes_changed(self) -> None:
+        self.draw_caption()
+        self.draw_keys()
+
     @on(LineTable.Rearranged)
     def table_rearranged(self) -> None:
         self.draw_caption()
@@ -346,6 +355,9 @@ class WatchScreen(WatchKeys):
         filter_input = self.query_one("#filter", Input)
         if filter_input.has_class("-shown"):
             self.end_filter(keep=False)
+        elif self.pane.top.step_back():
+            self.draw_caption()
+            self.draw_keys()
         elif self.pane.depth == 1 and self.table is not None and self.table.needle:
             self.table.set_filter("")
         elif self._is_searching_here() or (not self.pane.go_back() and self._shown_progress() is not None):

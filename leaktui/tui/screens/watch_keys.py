@@ -19,9 +19,12 @@ from leaktui.tui.facts import Facts
 from leaktui.tui.orders import Orders
 from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.flame import FlameLevel
+from leaktui.tui.panes.goroutines import GoroutinesRoot
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.trace import TraceRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.walk_orders import WalkOrders
 from leaktui.tui.widgets.line_table import LineTable
@@ -124,7 +127,7 @@ class WatchKeys(Screen[None]):
 
     def action_group(self) -> None:
         top = self.pane.top
-        if isinstance(top, CallTreeLevel):
+        if isinstance(top, CallTreeLevel | FlameLevel):
             top.turn_round()
         elif isinstance(top, TableLevel) and top.modes > 1:
             top.next_mode()
@@ -142,6 +145,18 @@ class WatchKeys(Screen[None]):
             top.next_kind()
             self.draw_caption()
             self.draw_keys()
+        elif isinstance(top, FlameLevel) and top.measures > 1:
+            top.next_measure()
+            self.draw_caption()
+        elif isinstance(top, TraceRoot):
+            top.next_variant()
+            self.draw_caption()
+            self.draw_keys()
+
+    def action_flame(self) -> None:
+        top = self.pane.top
+        if (isinstance(top, HeapRoot) and top.by_site) or isinstance(top, GoroutinesRoot):
+            self.pane.post_message(Level.Descended(top.flame()))
 
     def action_calls(self) -> None:
         top = self.pane.top

@@ -26,6 +26,12 @@ Tone = Literal[
     "string",
     "number",
     "comment",
+    "hue-0",
+    "hue-1",
+    "hue-2",
+    "hue-3",
+    "hue-4",
+    "hue-5",
 ]
 TONES: tuple[Tone, ...] = (
     "plain",
@@ -41,6 +47,12 @@ TONES: tuple[Tone, ...] = (
     "string",
     "number",
     "comment",
+    "hue-0",
+    "hue-1",
+    "hue-2",
+    "hue-3",
+    "hue-4",
+    "hue-5",
 )
 
 Span = tuple[str, Tone]

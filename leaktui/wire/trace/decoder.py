@@ -150,6 +150,11 @@ class TraceDecoder:
             self.generations += 1
 
 
+def looks_like_trace(header: bytes) -> bool:
+    """Whether a file that begins with *header* (16 bytes of it do) is a Go execution trace, of whatever release."""
+    return _HEADER.match(header) is not None
+
+
 def _take_header(buffer: bytearray) -> bool:
     """Whether the header is there and one leaktui reads; raises DecodeError when it is another."""
     if bytes(buffer[: len(_MAGIC)]) != _MAGIC[: len(buffer)]:

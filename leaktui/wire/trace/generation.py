@@ -27,18 +27,24 @@ Event = tuple[int, int, int, int, int, int]
     GO_SYSCALL_BEGIN                  stack
     GO_STATUS                         status, stack (0 before Go 1.23)     goroutine: the one described
     GO_SWITCH, GO_SWITCH_DESTROY      goroutine switched to
-    GC_BEGIN, GC_END                  –
-    HEAP_ALLOC                        bytes of live heap
+    GC_ACTIVE, GC_BEGIN, GC_END       –
+    STW_BEGIN                         reason (string)
+    STW_END                           –
+    HEAP_ALLOC, HEAP_GOAL             bytes of live heap, bytes at which the next cycle is to end
+    PROCS_CHANGE                      GOMAXPROCS
 
 Both ways to end are GO_DESTROY, both statuses GO_STATUS. Other events are counted, not passed on.
 """
 
 _WINDOW = 1 << 16
+_SAMPLE_TOKENS = 6
 # Events of batches that overlap in time: one batch (some 15,000 events) for each thread of the target.
 _MAX_OVERLAP = 1 << 22
 
 # What to do with an event, by number; see _decode_batch.
-_PASS, _SLEEP, _UNBLOCK, _START, _CREATE, _SYSCALL, _VALUE, _DESTROY, _LEAVE, _STATUS, _SWITCH = range(11)
+(_PASS, _SLEEP, _UNBLOCK, _START, _CREATE, _SYSCALL, _VALUE, _DESTROY, _LEAVE, _STATUS, _SWITCH, _MARK) = (
+    range(12)
+)
 
 
 def _actions() -> tuple[int, ...]:
@@ -49,7 +55,8 @@ def _actions() -> tuple[int, ...]:
         _START: (ev.GO_START, ev.GO_CREATE_SYSCALL),
         _CREATE: (ev.GO_CREATE, ev.GO_CREATE_BLOCKED),
         _SYSCALL: (ev.GO_SYSCALL_BEGIN,),
-        _VALUE: (ev.HEAP_ALLOC, ev.GC_BEGIN, ev.GC_END),
+        _VALUE: (ev.HEAP_ALLOC, ev.HEAP_GOAL, ev.PROCS_CHANGE, ev.STW_BEGIN),
+        _MARK: (ev.GC_ACTIVE, ev.GC_BEGIN, ev.GC_END, ev.STW_END),
         _DESTROY: (ev.GO_DESTROY, ev.GO_DESTROY_SYSCALL),
         _LEAVE: (ev.GO_SYSCALL_END_BLOCKED,),
         _STATUS: (ev.GO_STATUS, ev.GO_STATUS_STACK),
@@ -71,6 +78,8 @@ class Generation:
         self.tables = Tables()
         self.counts: dict[int, int] = {}
         """Events by number, of those that `windows` has passed so far."""
+        self.cpu_samples = 0
+        """Samples of a CPU profile that ran beside the trace."""
         self._batches: list[tuple[int, int, bytes]] = []  # first tick, thread, data
         self._ticks_per_second = 0
 
@@ -86,7 +95,10 @@ class Generation:
             self.tables.add_stacks(data)
         elif content in (ev.FREQUENCY, ev.SYNC):
             self._add_clock(data)
-        elif content != ev.CPU_SAMPLES:
+        elif content == ev.CPU_SAMPLES:
+            # `06 (07 time thread processor goroutine stack)*`
+            self.cpu_samples += (len(decode_varints(data)) - 1) // _SAMPLE_TOKENS
+        else:
             self._batches.append((tick, thread, data))
 
     def _add_clock(self, data: bytes) -> None:
@@ -106,7 +118,7 @@ class Generation:
             if self._batches:
                 raise DecodeError("the execution trace does not say how fast its clock runs")
             return
-        counts = [0] * ev.EXPERIMENTAL_FIRST
+        counts = [0] * (ev.EXPERIMENTAL_FIRST + len(ev.EXPERIMENTAL_ARGUMENTS))
         self.counts = {}
         running: dict[int, int] = {}
         pending: list[Event] = []
@@ -159,7 +171,7 @@ def _decode_batch(
             kind = tokens[index]
             width = widths[kind] if kind < 128 else 0
             if not width:
-                time, index = _skip_experimental(tokens, index, time, scale)
+                time, index = _skip_experimental(tokens, index, time, scale, counts)
                 continue
             counts[kind] += 1
             time += tokens[index + 1] * scale
@@ -196,6 +208,8 @@ def _decode_batch(
             elif action == _SWITCH:
                 append((time, kind, current, tokens[index + 2], 0, 0))
                 current = tokens[index + 2]
+            elif action == _MARK:
+                append((time, kind, current, 0, 0, 0))
             index += width
     except IndexError:
         raise DecodeError("a batch of the execution trace ends within an event") from None
@@ -204,8 +218,10 @@ def _decode_batch(
     running[thread] = current
 
 
-def _skip_experimental(tokens: list[int], index: int, time: int, scale: int) -> tuple[int, int]:
-    """Time and index behind an AllocFree event.
+def _skip_experimental(
+    tokens: list[int], index: int, time: int, scale: int, counts: list[int]
+) -> tuple[int, int]:
+    """Time and index behind an AllocFree event, which is counted.
 
     Its number (128 to 136) is one byte, not a varint: cutting the batch into varints joined that byte
     with the time delta that follows, so the token is `(number - 128) | delta << 7`.
@@ -215,4 +231,5 @@ def _skip_experimental(tokens: list[int], index: int, time: int, scale: int) -> 
     # Time always moves on within a batch, so the delta is at least 1 (runtime.traceWriter.event).
     if not delta or number >= len(ev.EXPERIMENTAL_ARGUMENTS):
         raise DecodeError(f"the execution trace holds an unknown event ({token & 0xFF})")
+    counts[ev.EXPERIMENTAL_FIRST + number] += 1
     return time + delta * scale, index + ev.EXPERIMENTAL_ARGUMENTS[number]

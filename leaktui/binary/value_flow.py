@@ -111,11 +111,19 @@ class ValueFlow:
                 status is Status.OPEN and not results and self.machine.is_contained(state)
             ):
                 status = Status.UNSURE
+            results = [
+                (number, "error" if self._is_in_error(state, number) else what) for number, what in results
+            ]
             for trail in sorted(state.trails):
                 end = Exit(pc, status, tuple(results), frozenset(nil), kept, trail)
                 self.facts.exits[end] = None
                 self.facts.exits_in_order.append(end)
                 self.exits.append(state)
+
+    def _is_in_error(self, state: State, number: int) -> bool:
+        """Whether result *number* is the data of an `error`: its itab is the result before it."""
+        itab = state.get(ABI_REGISTERS[number - 1]) if number else None
+        return isinstance(itab, Constant) and self.program.metadata.is_error_itab(itab.number)
 
     def _arrive(self, state: State, site: Site) -> None:
         self.facts.reached = True

@@ -108,6 +108,15 @@ def test_a_response_shown_to_unknown_code_and_then_returned_is_the_callers(
     assert keeper.frames[keeper.owner or 0].function == f"main.{user}"
 
 
+@pytest.mark.parametrize("function", ["main.inError", "main.checked"])
+def test_an_error_that_holds_the_response_hands_nothing_over(responses: Executable, function: str) -> None:
+    """Who gets it can print it; that he would close a body in it, nobody expects."""
+    (use,) = follow(responses, function)
+    assert use.handed_over is False
+    assert use.use.verdict is Verdict.SOMETIMES_UNCLOSED
+    assert use.use.unclosed_exits
+
+
 def test_a_function_that_keeps_the_response_ends_the_stack(responses: Executable) -> None:
     flow = ResponseFlow(responses)
     pcs = stack_of(flow, responses, ("main.earlyReturn",))

@@ -70,6 +70,13 @@ def test_what_a_root_holds_directly_is_said_to_be() -> None:
     )
 
 
+def test_what_only_waits_for_a_body_is_said_not_to_hold_it() -> None:
+    search = HolderSearch(BODY, 64, path=(HELD_BY_FRAME,), done=True)
+    words = "it only waits for it to be closed; nothing else holds it"
+    assert words not in text_of(holders_lines(HolderLook(BODY, search)))
+    assert words in text_of(holders_lines(HolderLook(BODY, replace(search, forsaken=True))))
+
+
 def test_a_frame_without_source_leads_to_its_goroutine() -> None:
     assert HELD_BY_FRAME.frame is not None
     bare = replace(HELD_BY_FRAME, frame=replace(HELD_BY_FRAME.frame, file=""))

@@ -27,7 +27,8 @@ class Exit(NamedTuple):
     """A way out of the function: what happened to the response, and what the result registers hold.
 
     `pc` is the RET, or for a response that is overwritten by the next one, the call. `results` pairs a
-    result's number (0 is RAX) with `response`, `body`, `wrapped` or `reader`; `nil_results` are those surely
+    result's number (0 is RAX) with `response`, `body`, `wrapped`, `reader` or `error` (one that holds it);
+    `nil_results` are those surely
     nil here. `kept` says whether the response still leads to the body. `trail` are the last jumps into shared
     code before, newest first.
     """

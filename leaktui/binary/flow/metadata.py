@@ -59,6 +59,11 @@ class Metadata:
                 self._methods[interface] = None
         return self._methods[interface]
 
+    def is_error_itab(self, address: int) -> bool:
+        """Whether there is an abi.ITab {Inter, …} of the interface `error` at *address*."""
+        interface = self.read_word(address)
+        return interface is not None and self.interface_methods(interface) == ("Error",)
+
     def _read_methods(self, interface: int) -> tuple[str, ...] | None:
         base = self._reader.types_base
         header = self._reader.read(interface, _INTERFACE_METHODS + 16)

@@ -131,7 +131,8 @@ def summarize_use(
     unclosed: dict[UnclosedExit, None] = {}
     kinds: set[str] = set()
     for end in facts.exits:
-        held = [item for item in end.results if item[1] not in ("reader", EMPTIED)]
+        # A reader cannot close it, and of an error nobody would.
+        held = [item for item in end.results if item[1] not in ("reader", "error", EMPTIED)]
         mine = [item for item in held if taken is not None and item[0] in taken]
         if end.status is Status.UNSURE:
             # Whoever was given it before may have closed it; what is returned all the same is the caller's to close.

@@ -15,6 +15,7 @@ func registerHanded() {
 		"useNamed": useNamed, "useTwo": useTwo, "useLimited": useLimited, "funcResult": funcResult(client),
 		"dropFetch": dropFetch, "useThin": useThin, "useThinAgain": useThinAgain, "useFetchOrClose": useFetchOrClose,
 		"useRetrying": useRetrying, "useRetryingNever": useRetryingNever,
+		"inError": inError, "checked": checked,
 	} {
 		shapes[name] = f
 	}
@@ -354,4 +355,49 @@ func useRetryingNever(url string) (int, error) {
 		return 0, err
 	}
 	return resp.StatusCode, nil
+}
+
+type statusError struct {
+	op   string
+	resp *http.Response
+}
+
+func (e *statusError) Error() string { return e.op + ": " + e.resp.Status }
+
+// want: sometimes
+//
+//go:noinline
+func inError(url string) (int, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	if resp.StatusCode >= 400 {
+		return 0, &statusError{"get", resp} // leaks here
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+//go:noinline
+func refused(resp *http.Response) error {
+	if resp.StatusCode >= 400 {
+		return &statusError{"check", resp}
+	}
+	return nil
+}
+
+// want: sometimes
+//
+//go:noinline
+func checked(url string) ([]byte, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := refused(resp); err != nil {
+		return nil, err // leaks here
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
 }

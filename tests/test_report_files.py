@@ -44,11 +44,13 @@ def test_page_and_profile_of_a_leaking_program(target_factory: TargetFactory, tm
             "--seconds", "40",
         )  # fmt: skip
         opened = target.truth()["guilty"].opened
+        endpoint = target.pprof_url
     assert (ended.status, ended.out, ended.err) == (1, "", "")
     assert {stat.S_IMODE(path.stat().st_mode) for path in (page, profile)} == {0o600}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.pb.gz"]
     html = page.read_text()
     assert truth.place.function.rpartition("/")[2] in html and f"main.go:{truth.place.line}" in html
+    assert f"go tool pprof -top {endpoint}/goroutine" in html
     assert html.count("<svg") >= 4 and html.count('class="row here"') == 1
     check_against_go(profile, truth.place.function, opened)
 

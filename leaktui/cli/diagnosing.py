@@ -84,16 +84,19 @@ class Seen:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self.graphs: tuple[Graph, ...] = ()
+        self.endpoint = ""
         self.profile = b""
 
     def take(self, investigation: Investigation) -> None:
         """Read *investigation*'s history, and its last snapshot."""
         from leaktui.engines.proc_build_id import read_process_build_id
+        from leaktui.report.by_hand import find_endpoint
         from leaktui.report.graphs import read_graphs
         from leaktui.report.pprof_form import format_pprof
 
         if self._options.form == "html":
             self.graphs = read_graphs(investigation.session.history)
+            self.endpoint = find_endpoint(investigation.session.capabilities)
         if self._options.pprof is not None:
             self.profile = format_pprof(
                 investigation.session.snapshot,
@@ -221,5 +224,12 @@ def _format(
         return format_markdown(diagnosis, roots=roots, redaction=redaction)
     if options.form == "html":
         written = datetime.now(timezone.utc)
-        return format_html(diagnosis, graphs=seen.graphs, roots=roots, redaction=redaction, written=written)
+        return format_html(
+            diagnosis,
+            graphs=seen.graphs,
+            roots=roots,
+            redaction=redaction,
+            written=written,
+            endpoint=seen.endpoint,
+        )
     return format_text(diagnosis, roots=roots, redaction=redaction, colour=colour, width=width)

@@ -21,7 +21,7 @@ from leaktui.errors import UsageError
 if TYPE_CHECKING:
     from leaktui.engines.processes import ProcessScan
     from leaktui.model.finding import Diagnosis
-    from leaktui.tui.source import InvestigationLike, Listener, OpenTarget, SeriesSource
+    from leaktui.tui.source import InvestigationLike, Listener, OpenTarget, SessionLike
 
 Swap = Callable[[], argparse.Namespace]
 """Puts the repaired build in the place of the demo; the options that name it."""
@@ -101,7 +101,7 @@ def run_app(
     status = run(
         target,
         write_report=lambda diagnosis: _write_report(diagnosis, options),
-        write_page=lambda diagnosis, history: _write_page(diagnosis, history, options),
+        write_page=lambda diagnosis, session: _write_page(diagnosis, session, options),
         lean=options.lean,
         read_only=options.read_only,
         source_roots=[(build, local) for build, local in roots],
@@ -141,12 +141,17 @@ def _write_report(diagnosis: Diagnosis, options: argparse.Namespace) -> str:
     return format_markdown(diagnosis, roots=roots)
 
 
-def _write_page(diagnosis: Diagnosis, history: SeriesSource, options: argparse.Namespace) -> str:
+def _write_page(diagnosis: Diagnosis, session: SessionLike, options: argparse.Namespace) -> str:
+    from leaktui.report.by_hand import find_endpoint
     from leaktui.report.graphs import read_graphs
     from leaktui.report.html_form import format_html
     from leaktui.report.source_excerpt import parse_source_root
 
     roots = tuple(parse_source_root(text) for text in options.source_roots or ())
     return format_html(
-        diagnosis, graphs=read_graphs(history), roots=roots, written=datetime.now(timezone.utc)
+        diagnosis,
+        graphs=read_graphs(session.history),
+        roots=roots,
+        written=datetime.now(timezone.utc),
+        endpoint=find_endpoint(session.capabilities),
     )

@@ -6,9 +6,10 @@ Law: commands only look. What the target named is quoted for the shell, printabl
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from leaktui.model.capability import SourceState
+from leaktui.model.capability import Capability, SourceState
 from leaktui.model.finding import Diagnosis, LeakKind
 from leaktui.report.redaction import Redaction
 
@@ -23,8 +24,16 @@ class Command:
     command: str
 
 
-def list_commands(diagnosis: Diagnosis, redaction: Redaction) -> tuple[Command, ...]:
-    """What to type to see the same, the verdict first."""
+def find_endpoint(capabilities: Iterable[Capability]) -> str:
+    """The address of the pprof endpoint in use, as the engine says it (`at http://…`); empty for none."""
+    for item in capabilities:
+        if item.engine == "pprof" and item.usable and item.reason.startswith("at http"):
+            return item.reason.removeprefix("at ")
+    return ""
+
+
+def list_commands(diagnosis: Diagnosis, redaction: Redaction, endpoint: str = "") -> tuple[Command, ...]:
+    """What to type to see the same, the verdict first. *endpoint* is the pprof endpoint that was found."""
     target = diagnosis.target
     again = "leaktui diagnose"
     if target.pid is not None:
@@ -44,14 +53,13 @@ def list_commands(diagnosis: Diagnosis, redaction: Redaction) -> tuple[Command, 
             commands.append(Command("what the descriptors are", f"ls -l /proc/{target.pid}/fd | tail -20"))
     served = any(item.name == "pprof" and item.state is SourceState.USED for item in diagnosis.sources)
     if target.url is not None or served:
-        commands += _pprof_commands(_pprof_address(diagnosis, redaction), kinds)
+        commands += _pprof_commands(_pprof_address(diagnosis.target.url or endpoint, redaction), kinds)
     return tuple(commands)
 
 
-def _pprof_address(diagnosis: Diagnosis, redaction: Redaction) -> str:
-    """The endpoint's address with a slash at its end, or a placeholder where it was found and is not recorded."""
-    url = diagnosis.target.url
-    if url is None or not url.startswith(("http://", "https://")):
+def _pprof_address(url: str, redaction: Redaction) -> str:
+    """The endpoint's address with a slash at its end, or a placeholder where none is known that `go` can ask."""
+    if not url.startswith(("http://", "https://")):
         return PPROF_PLACEHOLDER
     base = redaction.url(url).partition("?")[0].rstrip("/")
     return f"{base}/" if "/debug/pprof" in base else f"{base}/debug/pprof/"

@@ -47,9 +47,13 @@ def format_html(
     roots: Sequence[SourceRoot] = (),
     redaction: Redaction = MASKED,
     written: datetime | None = None,
+    endpoint: str = "",
 ) -> str:
-    """*diagnosis* as an HTML document, ending with a line break. *written* is the moment to put below it."""
-    page = _Page(diagnosis, tuple(graphs), roots, redaction, written)
+    """*diagnosis* as an HTML document, ending with a line break.
+
+    *written* is the moment to put below it, *endpoint* the pprof endpoint that was found (for what to do by hand).
+    """
+    page = _Page(diagnosis, tuple(graphs), roots, redaction, written, endpoint)
     return "\n".join(page.lines()) + "\n"
 
 
@@ -67,12 +71,14 @@ class _Page:
         roots: Sequence[SourceRoot],
         redaction: Redaction,
         written: datetime | None,
+        endpoint: str,
     ) -> None:
         self._diagnosis = diagnosis
         self._graphs = graphs
         self._roots = roots
         self._redaction = redaction
         self._written = written
+        self._endpoint = endpoint
 
     # -- words ---------------------------------------------------------------------------------
 
@@ -296,7 +302,7 @@ class _Page:
 
     def _by_hand(self) -> Iterator[str]:
         yield '<h2>See it by hand</h2><section class="card"><ul class="commands">'
-        for item in list_commands(self._diagnosis, self._redaction):
+        for item in list_commands(self._diagnosis, self._redaction, self._endpoint):
             yield f"<li>{escape(item.shows)}<code>{escape(item.command)}</code></li>"
         yield "</ul></section>"
 

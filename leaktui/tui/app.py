@@ -202,7 +202,7 @@ class LeaktuiApp(App[None]):
                 diagnosis = screen.investigation.diagnosis()
                 contents: dict[str, str | bytes] = {"md": self.write_report(diagnosis)}
                 if self._write_page is not None:
-                    contents["html"] = self._write_page(diagnosis, screen.investigation.session.history)
+                    contents["html"] = self._write_page(diagnosis, screen.investigation.session)
                 stem += "-report"
             else:
                 contents = {"tsv": format_tsv(table.columns, table.rows)}

@@ -117,5 +117,5 @@ class ProcessScan(Protocol):
 ReportWriter = Callable[[Diagnosis], str]
 """A diagnosis as Markdown."""
 
-PageWriter = Callable[[Diagnosis, SeriesSource], str]
-"""A diagnosis, with the graphs of a session's history, as a page of HTML."""
+PageWriter = Callable[[Diagnosis, SessionLike], str]
+"""A diagnosis, with the graphs of its session's history, as a page of HTML."""

@@ -27,10 +27,11 @@ _EVENT_KEYS = ("event", "message", "name", "log.message")
 
 
 def iter_jaeger_spans(traces: Any) -> Iterator[Span]:
-    """The spans of *traces*, the list under `data`. Raises DecodeError."""
+    """The spans of *traces*, the list under `data`, which is emptied on the way. Raises DecodeError."""
     if not isinstance(traces, list):
         raise DecodeError("the export is damaged: `data` is no list of traces")
-    for trace in traces:
+    for index, trace in enumerate(traces):
+        traces[index] = None  # Python's objects are many times the text: what was read is let go of
         trace = as_object(trace, "a trace")
         services = _services(trace.get("processes"))
         for span in as_list(trace.get("spans"), "spans"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,7 +78,10 @@ def as_seconds(value: Any, per_second: float) -> float:
 
 def as_tags(pairs: Iterable[tuple[Any, Any]]) -> Tags:
     """Keys and values as text; keys that are none are left out. Raises LimitExceeded."""
-    tags = tuple((printable(key, 200), as_text(value)) for key, value in pairs if isinstance(key, str))
+    # The same few keys come a hundred thousand times.
+    tags = tuple(
+        (sys.intern(printable(key, 200)), as_text(value)) for key, value in pairs if isinstance(key, str)
+    )
     if len(tags) > MAX_TAGS:
         raise LimitExceeded(f"a span has more than {format_count(MAX_TAGS)} tags, the most leaktui reads")
     return tags

@@ -21,7 +21,7 @@ from leaktui.tui.screens.consent import ConsentScreen
 from leaktui.tui.screens.help import HelpScreen
 from leaktui.tui.screens.picker import PickerScreen
 from leaktui.tui.screens.watch import WatchScreen
-from leaktui.tui.source import SeriesSource
+from leaktui.tui.source import SessionLike
 from leaktui.wire.profile import decode_profile
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import FakeInvestigation, FakeScan, looking
@@ -322,8 +322,8 @@ async def test_export_of_suspects_is_the_report(tmp_path: Path) -> None:
 
 
 async def test_export_of_suspects_has_the_page_beside_the_ticket(tmp_path: Path) -> None:
-    def write_page(diagnosis: Diagnosis, history: SeriesSource) -> str:
-        return f"<p>{len(history.series(Metric.RSS))} points</p>"
+    def write_page(diagnosis: Diagnosis, session: SessionLike) -> str:
+        return f"<p>{len(session.history.series(Metric.RSS))} points</p>"
 
     app = make_app(directory=tmp_path, write_report=lambda diagnosis: "# report\n", write_page=write_page)
     async with app.run_test(size=SMALL, notifications=True) as pilot:

@@ -62,6 +62,7 @@ class LeaktuiApp(App[None]):
         directory: Path | None = None,
         capture: str = "",
         kept_source: KeptSource | None = None,
+        notice: str = "",
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -84,6 +85,7 @@ class LeaktuiApp(App[None]):
         self._directory = directory
         self.read_only = read_only
         self.capture = capture
+        self._notice = notice
         self.source_finder = SourceFinder(source_roots, kept=kept_source)
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
@@ -94,6 +96,8 @@ class LeaktuiApp(App[None]):
         self.app_resume_signal.subscribe(self, self._resumed)
         if self._target is not None:
             self._watch(self._target, self._first_title)
+            if self._notice:
+                self.notify(self._notice, markup=False, timeout=12)
         else:
             self.show_picker()
 
@@ -239,6 +243,7 @@ def run(
     source_roots: Sequence[tuple[str, str]] = (),
     capture: str = "",
     kept_source: KeptSource | None = None,
+    notice: str = "",
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> int:
@@ -247,7 +252,7 @@ def run(
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
     makes the Markdown of an export. *source_roots* are FROM=TO pairs. *capture* says in a few words that a capture is
-    shown, and of when; *kept_source* gives the source it holds, and the clocks are its own.
+    shown, and of when; *kept_source* gives the source it holds, and the clocks are its own. *notice* is said at first.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -262,6 +267,7 @@ def run(
         source_roots=source_roots,
         capture=capture,
         kept_source=kept_source,
+        notice=notice,
         clock=clock,
         wall_clock=wall_clock,
     )

@@ -14,8 +14,8 @@ from types import FrameType
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.output import ProgressLine, say, write_answer
 from leaktui.cli.screens import refuse_without_terminal, show_target
-from leaktui.demo import DemoService
-from leaktui.errors import LeaktuiError
+from leaktui.demo import CAPTURE, DemoService
+from leaktui.errors import EngineUnavailable, LeaktuiError
 
 
 class Demonstration:
@@ -55,7 +55,7 @@ class Demonstration:
 
 
 def run_demo(options: argparse.Namespace) -> ExitStatus:
-    """Start the demo and look at it. Raises LeaktuiError without a Go toolchain."""
+    """Start the demo and look at it; where it cannot be built, at a recording of it. Raises LeaktuiError."""
     if not options.headless and not options.plain:
         refuse_without_terminal(
             "run `leaktui demo --plain`, or `leaktui demo --headless` and, beside it, `leaktui diagnose --pid`"
@@ -64,6 +64,11 @@ def run_demo(options: argparse.Namespace) -> ExitStatus:
     service = DemoService(options.leak, rate=options.rate, progress=line.show)
     try:
         service.start()
+    except EngineUnavailable as error:
+        line.clear()
+        if options.headless or options.plain or not CAPTURE.is_file():
+            raise
+        return _show_recording(options, error)
     finally:
         line.clear()
     demonstration = Demonstration(service, options)
@@ -78,6 +83,19 @@ def run_demo(options: argparse.Namespace) -> ExitStatus:
         return show_target(options, swap=demonstration.swap)
     finally:
         demonstration.stop()
+
+
+def _show_recording(options: argparse.Namespace, error: EngineUnavailable) -> ExitStatus:
+    """The recorded demo, with a sentence on why."""
+    from leaktui.cli.opening import show_tape
+    from leaktui.engines.replay import Tape
+
+    sentence = f"the demo cannot be run here ({error.args[0]}), so this is a recording of it"
+    if options.leak != "body":
+        sentence += ", leaking response bodies"
+    status = show_tape(Tape(str(CAPTURE)), options, notice=sentence)
+    say(sentence + (f": {error.remedy}" if error.remedy else ""))
+    return status
 
 
 def _serve(service: DemoService) -> ExitStatus:

@@ -36,8 +36,8 @@ def run_open(options: argparse.Namespace) -> ExitStatus:
     return show_tape(tape, options)
 
 
-def show_tape(tape: Tape, options: argparse.Namespace) -> ExitStatus:
-    """The screens on *tape*."""
+def show_tape(tape: Tape, options: argparse.Namespace, *, notice: str = "") -> ExitStatus:
+    """The screens on *tape*; *notice* is said on them at first."""
 
     def open_target(listener: Listener) -> InvestigationLike:
         from leaktui.replaying import ReplayedInvestigation
@@ -52,6 +52,7 @@ def show_tape(tape: Tape, options: argparse.Namespace) -> ExitStatus:
         clock=tape.clock,
         wall_clock=tape.wall_clock,
         kept_source=tape.source_of,
+        notice=notice,
     )
 
 

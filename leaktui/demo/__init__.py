@@ -4,6 +4,11 @@ Law: the demo is a process like any other; nothing in leaktui knows its names or
 outlives the leaktui that started it.
 """
 
+from pathlib import Path
+
 from leaktui.demo.launcher import LEAKS, DemoService
 
-__all__ = ["LEAKS", "DemoService"]
+CAPTURE = Path(__file__).with_name("storefront.capture")
+"""A recording of the demo, for where it cannot be built."""
+
+__all__ = ["CAPTURE", "LEAKS", "DemoService"]

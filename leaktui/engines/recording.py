@@ -98,14 +98,14 @@ class Recorder:
         left_out = tuple(
             f"{count} × {name}: too large to be recorded" for name, count in self._left_out.items()
         )
-        try:
-            if not self.failure or self.is_full:
-                seconds = self._clock() - self._began
-                self._write(self._encoder.record(seconds, RECORDER, RecordingEnded(reason, left_out)))
-            self._file.write(self._packer.flush(zlib.Z_FINISH))
-            self._file.close()
-        except OSError as error:
-            self._fail(error)
+        if not self.failure or self.is_full:
+            seconds = self._clock() - self._began
+            self._write(self._encoder.record(seconds, RECORDER, RecordingEnded(reason, left_out)))
+        for step in (lambda: self._file.write(self._packer.flush(zlib.Z_FINISH)), self._file.close):
+            try:
+                step()
+            except OSError as error:
+                self._fail(error)
 
     def _run(self) -> None:
         while True:

@@ -44,7 +44,8 @@ from leaktui.wire.capture.lines import LineReader
 IS_CAPTURE = "this is a capture: there is no process to ask"
 _CHUNK = 1 << 18
 _LONGEST_TEXT = 1 << 20
-_ENGINES = ("proc", "memory", "probes", "pprof", "delve")
+_MOST_ENGINES = 16
+_LONGEST_NAME = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,9 @@ def _header(found: object) -> CaptureHeader:
             "engines": list(engines),
             "masked": bool(masked),
         } if all(isinstance(name, str) for name in engines) and abs(began) < 1e11 and abs(clock) < 1e11:
-            names = tuple(dict.fromkeys(name for name in engines if name in _ENGINES))
+            names = dict.fromkeys(printable(name, _LONGEST_NAME) for name in engines[:_MOST_ENGINES])
             return CaptureHeader(
-                float(began), float(clock), printable(version, 40), float(seconds), names, masked
+                float(began), float(clock), printable(version, 40), float(seconds), tuple(names), masked
             )
     raise DecodeError("its header does not say what it should")
 

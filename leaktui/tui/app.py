@@ -68,6 +68,7 @@ class LeaktuiApp(App[None]):
         capture: str = "",
         kept_source: KeptSource | None = None,
         first_pane: int = 0,
+        notice: str = "",
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         ansi = lean or colourless
@@ -93,6 +94,7 @@ class LeaktuiApp(App[None]):
         self._first_pane = first_pane
         self.read_only = read_only
         self.capture = capture
+        self._notice = notice
         self.source_finder = SourceFinder(source_roots, kept=kept_source)
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
@@ -103,6 +105,8 @@ class LeaktuiApp(App[None]):
         self.app_resume_signal.subscribe(self, self._resumed)
         if self._target is not None:
             self._watch(self._target, self._first_title)
+            if self._notice:
+                self.notify(self._notice, markup=False, timeout=12)
         else:
             self.show_picker()
 
@@ -261,6 +265,7 @@ def run(
     walking: Walking | None = None,
     capture: str = "",
     kept_source: KeptSource | None = None,
+    notice: str = "",
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
     first_pane: int = 0,
@@ -272,6 +277,7 @@ def run(
     makes the Markdown of an export, *write_page* the HTML beside it. *walking* says how the walkthrough goes.
     *source_roots* are FROM=TO pairs. *capture* says in a few words that a capture is shown, and of when; *kept_source*
     gives the source it holds, and the clocks are its own. *first_pane* is the index of the pane to begin with.
+    *notice* is said at first.
     """
     if lean:
         os.environ["TEXTUAL_ANIMATIONS"] = "none"
@@ -288,6 +294,7 @@ def run(
         walking=walking,
         capture=capture,
         kept_source=kept_source,
+        notice=notice,
         clock=clock,
         wall_clock=wall_clock,
         first_pane=first_pane,

@@ -311,7 +311,7 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     if fault.ends_target:
         return
     # Whoever dies writes down its stacks first.
-    wait_until(lambda: not traced.is_there(pid, ticks), 0.05 if fault.survives else 0.7)
+    wait_until(lambda: not traced.is_there(pid, ticks), 0.05 if fault.survives else 2.0)
     if not traced.is_there(pid, ticks):
         outcome.died += 1
         return
@@ -322,8 +322,6 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     outcome.signals_waiting += waiting != 0
     try:
         target.ask("latency", "latency")
-        if not fault.survives:
-            time.sleep(0.7)
         outcome.stopped += not wait_until(lambda: target.ask("latency", "latency")["count"] > 0, 5.0)
     except TargetDied:
         outcome.died += 1
@@ -396,7 +394,10 @@ def run_fault(fault: Fault, client: Callable[[], GoProcess], rounds: int, *, see
             run_round(fault, target, outcome, chance)
         except NotArmed as error:
             print(f"{fault.name}: {error}", file=sys.stderr, flush=True)
-            outcome.not_armed += 1
+            if target.alive() or fault.survives:
+                outcome.not_armed += 1
+            else:
+                outcome.died += 1  # of the last round, slowly
         if fault.ends_target:
             target.stop()
         elif outcome.died == before:

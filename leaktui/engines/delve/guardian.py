@@ -76,9 +76,11 @@ class Guardian:
                         break
                     self._carry_out(message.head, message.lines)
                     idle_since = time.monotonic()
+                    if self._debugger is None:  # it came to nothing, or is over
+                        break
                 elif not self._watch():
                     break
-                if self._debugger is None or time.monotonic() - idle_since > idle_seconds:
+                if time.monotonic() - idle_since > idle_seconds:
                     break
         self.let_go()
         with suppress(ChannelClosed):

@@ -1,9 +1,10 @@
 """A target that has to be freed from a Delve that is dead, silent, talks nonsense, or has lost who spoke to it.
 
 Law: the gentlest way first. What the kernel does when a debugger dies: it lets its target run, some threads stopped
-until SIGCONT. Without breakpoints the target lives on, also when it was just halted (measured on Linux 6.18); with
-them a thread soon comes by one, and SIGTRAP with nobody tracing is death. So a Delve that still lives is asked over
-a new connection, then with SIGTERM (only while the target stands: it then detaches at once), and killed last.
+until SIGCONT. Without breakpoints the target lives on, also when it stood halted (measured on Linux 6.18), unless a
+SIGTRAP of Delve's was just on its way; with them a thread soon comes by one, and SIGTRAP with nobody tracing is
+death. So a Delve that still lives is asked over a new connection, then with SIGTERM (only while the target stands: it
+then detaches at once), and killed last.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ BREAKPOINT_COST = (
 """Before a burst."""
 
 KILL_COST = "killing dlv itself (kill -9) while tracepoints are set kills the program"
-"""What remains, before a burst. Measured at 1,000 requests a second, with a tracepoint that each comes by: dead in 16 of
-20 and 12 of 12. The guardian puts the code back within some milliseconds: the rarer the hits, the better the odds."""
+"""What remains, before a burst. Measured at 1,000 requests a second, each of which comes by: dead in 16 of 20 and in 12
+of 12. The guardian puts the code back within some milliseconds: the rarer the hits, the better the odds."""
 
 LOOK_KILL_COST = "killing dlv itself (kill -9) at the very moment a look begins may kill the program"
 """What remains, before a look. Measured with one look after the other: dead in 3 of 20; with dlv attached and idle in

@@ -329,9 +329,13 @@ def test_another_tracer_keeps_it_out(run_values: RunValues) -> None:
         "libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p); "
         "assert libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0; print('ready', flush=True); sys.stdin.read()"
     )
-    with run_values() as process, engine_on(process.pid) as engine, subprocess.Popen(
-        [sys.executable, "-c", script, str(process.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as tracer:
+    with (
+        run_values() as process,
+        engine_on(process.pid) as engine,
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(process.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as tracer,
+    ):
         assert tracer.stdout is not None
         assert tracer.stdout.readline() == b"ready\n"
         assert not engine.probe(read_target(process.pid)).usable

@@ -228,6 +228,17 @@ async def test_a_body_offers_what_is_worth_asking() -> None:
         assert investigation.session.debugged[1].expression == '(*(*"net/http.Request")(0xc000123000)).Method'
 
 
+async def test_a_burst_is_over_before_leaktui_is_stopped() -> None:
+    investigation = debugging()
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("T", "y")
+        await wait_for(pilot, lambda: investigation.session.is_under_way(Want.TRACEPOINTS))
+        app._before_stop()
+        assert not investigation.session.is_under_way(Want.TRACEPOINTS)
+
+
 @pytest.mark.parametrize("key", ["T", "v", "x"])
 async def test_without_dlv_it_says_how_to_get_it(key: str) -> None:
     app = make_app(debugging(NO_DELVE))

@@ -212,6 +212,8 @@ class GuardedDelve:
             raise TargetGone(reason, remedy=remedy)
         if head.get("garbage"):
             raise DecodeError(f"{reason} (the target was let go)", remedy=remedy)
+        if head.get("unavailable"):
+            raise EngineUnavailable(reason, remedy=remedy)
         raise EngineError(reason, remedy=remedy)
 
     def _lost(self, how: str) -> EngineError:

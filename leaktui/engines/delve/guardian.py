@@ -244,6 +244,7 @@ class Guardian:
                 "error": str(error.args[0]),
                 "remedy": error.remedy,
                 "gone": isinstance(error, TargetGone),
+                "unavailable": isinstance(error, EngineUnavailable),
                 "garbage": isinstance(error, DecodeError),
                 "freed": way,
             }

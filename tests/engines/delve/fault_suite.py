@@ -36,6 +36,10 @@ _ARMED_SECONDS = 60.0
 _FREE_SECONDS = 20.0
 
 
+class NotArmed(AssertionError):
+    """A session ended before anything was done to it."""
+
+
 @dataclass
 class Session:
     """A tests.engines.delve.session at work. `pids` are those of guardian, standby and dlv."""
@@ -136,7 +140,7 @@ def session_on(pid: int, *arguments: str, terminal: bool = False) -> Iterator[Se
     try:
         armed = session.wait_for("armed", _ARMED_SECONDS)
         if armed is None:
-            raise AssertionError(f"it never armed: {session.said}")
+            raise NotArmed(f"{time.strftime('%H:%M:%S')} it never armed: {session.said}")
         session.pids = tuple(armed["pids"])
         session.ticks = {pid: traced.started_ticks_of(pid) for pid in session.pids}
         session.directory = directory_of(session.dlv)
@@ -254,6 +258,8 @@ class Outcome:
 
     fault: str
     rounds: int = 0
+    not_armed: int = 0
+    """Sessions that came to nothing: there was no fault then."""
     died: int = 0
     stopped: int = 0
     traced: int = 0
@@ -267,7 +273,14 @@ class Outcome:
 
     def is_clean(self, *, dies: bool) -> bool:
         """Whether all was well; with *dies*, but for the target's death."""
-        left = self.stopped + self.traced + self.code_changed + self.signals_waiting + self.failed_requests
+        left = (
+            self.not_armed
+            + self.stopped
+            + self.traced
+            + self.code_changed
+            + self.signals_waiting
+            + self.failed_requests
+        )
         return not (left + self.processes_left + self.directories_left) and (dies or not self.died)
 
 
@@ -298,7 +311,7 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     if fault.ends_target:
         return
     # Whoever dies writes down its stacks first.
-    wait_until(lambda: not traced.is_there(pid, ticks), 0.05 if fault.survives else 0.7)
+    wait_until(lambda: not traced.is_there(pid, ticks), 0.05 if fault.survives else 2.0)
     if not traced.is_there(pid, ticks):
         outcome.died += 1
         return
@@ -309,8 +322,6 @@ def run_round(fault: Fault, target: GoProcess, outcome: Outcome, chance: random.
     outcome.signals_waiting += waiting != 0
     try:
         target.ask("latency", "latency")
-        if not fault.survives:
-            time.sleep(0.7)
         outcome.stopped += not wait_until(lambda: target.ask("latency", "latency")["count"] > 0, 5.0)
     except TargetDied:
         outcome.died += 1
@@ -379,7 +390,14 @@ def run_fault(fault: Fault, client: Callable[[], GoProcess], rounds: int, *, see
             time.sleep(0.5)  # one that is dying
             target = client()
         before = outcome.died
-        run_round(fault, target, outcome, chance)
+        try:
+            run_round(fault, target, outcome, chance)
+        except NotArmed as error:
+            print(f"{fault.name}: {error}", file=sys.stderr, flush=True)
+            if target.alive() or fault.survives:
+                outcome.not_armed += 1
+            else:
+                outcome.died += 1  # of the last round, slowly
         if fault.ends_target:
             target.stop()
         elif outcome.died == before:

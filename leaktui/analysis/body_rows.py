@@ -103,6 +103,7 @@ def _census_rows(
                 address=body.body,
                 connection=body.connection,
                 stream=body.stream,
+                request=body.request,
             )
         )
     rows = _with_inferred_owners(rows)

@@ -29,7 +29,7 @@ class BodyHolder:
     have arrived in the client and `kernel_bytes` in the kernel, and wait to be read. `orphaned` says that
     the garbage collector has freed the body: nobody can close it any more. `owner_inferred` says that the
     owner was not seen with this one, but with all others that answer the same request. `address` is the body's in
-    the target's memory, `connection` its connection's; 0 where not known.
+    the target's memory, `connection` its connection's, `request` that of the http.Request; 0 where not known.
     """
 
     goid: int
@@ -55,3 +55,4 @@ class BodyHolder:
     address: int = 0
     connection: int = 0
     stream: int = 0
+    request: int = 0

@@ -128,8 +128,10 @@ def source_after(
         detail = f"{format_count(len(fact.fds))} fds"
     elif isinstance(fact, LedgerSeen):
         detail = _ledger_line(snapshot)
-    elif before.state is not SourceState.USED:
-        detail = ""
+    elif before.state is not SourceState.USED or isinstance(
+        fact, InspectionSeen | EvaluationSeen | TracepointsSeen
+    ):
+        detail = ""  # what was refused before is no longer news
     return Source(engine.name, SourceState.USED, detail, pause_ms)
 
 

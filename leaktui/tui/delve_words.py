@@ -79,12 +79,13 @@ def state_lines(facts: Facts, width: int, *, read_only: bool = False) -> tuple[L
     """How Delve and the newest burst stand: a line each, and one more for what went wrong."""
     run = facts.snapshot.tracepoints
     lines = list(_attachment_lines(facts, width, read_only=read_only))
-    if run is not None:
+    if recording(facts) and (run is None or not run.armed):
+        # What there is already is of the burst before.
+        lines.append(((" ● on its way: Delve is being attached", "accent"),))
+    elif run is not None:
         lines.append(_fit(_run_parts(run, under_way=recording(facts)), width))
         for text in _trouble(run):
             lines += wrap_line(((f" {text}", "warning"),), width, 1)
-    elif recording(facts):
-        lines.append(((" ● on its way: Delve is being attached", "accent"),))
     return tuple(lines[:_MOST_LINES])
 
 
@@ -94,22 +95,19 @@ def _attachment_lines(facts: Facts, width: int, *, read_only: bool) -> list[Line
     if refused is not None:
         return wrap_line(((" ✕ ", "muted"), (refusal_text(refused), "warning")), width, 3)[:2]
     parts: list[tuple[int, Line]] = []
-    if recording(facts) and facts.snapshot.tracepoints is None:
+    if recording(facts) and source is not None and source.state is SourceState.FAILED:
         return []
-    if source is not None and source.state is SourceState.FAILED and not recording(facts):
+    if source is not None and source.state is SourceState.FAILED:
         failed: Line = ((" ✕ ", "danger"), (said_of(source), "warning"))
         return wrap_line(failed, width, 3)[:2]
     used = source is not None and source.state is SourceState.USED
     mark: Span = STATE_MARKS[SourceState.USED] if used else STATE_MARKS[SourceState.WAITING]
-    detail = printable(source.detail, _LONGEST) if source is not None and used else ""
-    text = (
-        f"Delve {detail}"
-        if detail
-        else "Delve lets the target go when it is not used"
-        if used
-        else _waiting(facts)
-    )
-    parts.append((0, ((" ", "plain"), mark, (f" {text}", "strong" if used else "muted"))))
+    refused_last = source is not None and used and bool(source.detail)
+    if source is not None and refused_last:
+        parts.append((0, ((" ", "plain"), mark, (f" {said_of(source)}", "warning"))))
+    else:
+        text = "Delve lets the target go when it is not used" if used else _waiting(facts)
+        parts.append((0, ((" ", "plain"), mark, (f" {text}", "plain" if used else "muted"))))
     if source is not None and source.pause_ms:
         parts.append((1, ((f"it stopped the target for {_pause(source.pause_ms)} in all", "muted"),)))
     return [_fit(parts, width)]

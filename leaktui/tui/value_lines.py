@@ -45,15 +45,23 @@ def evaluation_key(evaluation: Evaluation) -> Key:
 
 
 def first_open(inspection: Inspection) -> Set[Key]:
-    """What is open at first: the program's own innermost frame, or the first with any values."""
+    """What is open at first: the program's own innermost frame, or else the first with values above the runtime's."""
     with_values = [index for index, item in enumerate(inspection.frames) if item.arguments or item.variables]
     own = [index for index in with_values if not is_stdlib(inspection.frames[index].frame.function)]
-    chosen = next(iter(own or with_values), None)
+    others = [index for index in with_values if not _is_runtime(inspection.frames[index].frame.function)]
+    chosen = next(iter(own or others or with_values), None)
     return {frame_key(chosen)} if chosen is not None else set()
 
 
-def inspection_lines(inspection: Inspection, opened: Set[Key]) -> list[DocLine]:
-    """*inspection* with the parts in *opened* unfolded."""
+def _is_runtime(function: str) -> bool:
+    return function.startswith(("runtime.", "internal/", "time.Sleep"))
+
+
+def inspection_lines(inspection: Inspection, opened: Set[Key], *, seen_since: bool = False) -> list[DocLine]:
+    """*inspection* with the parts in *opened* unfolded; *seen_since*: the goroutine was alive after it."""
+    if inspection.gone and seen_since:
+        text = f"Goroutine {inspection.goid} could not be read in the time a stop may take: v looks again."
+        return [DocLine(((text, "warning"),))]
     if inspection.gone:
         return [DocLine(((f"Goroutine {inspection.goid} had ended by then.", "warning"),))]
     lines = [field("waits for", printable(inspection.wait_reason, 100) or "nothing: it runs")]

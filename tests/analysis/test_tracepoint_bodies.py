@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from leaktui.analysis.paired_burst import PairedBurst
+from leaktui.analysis.program import UnknownProgram
 from leaktui.analysis.tracepoint_bodies import pair_bodies
 from leaktui.model.assessment import BodyPairs, OwnerPairs
 from leaktui.model.body import BodyState
@@ -131,6 +133,21 @@ def test_lost_hits_make_it_possible_only() -> None:
     pairs = pair_bodies(run)
     assert owner(pairs, "main.leak").confidence is Confidence.POSSIBLE
     assert pairs is not None and any("counted only" in text for text in pairs.reservations)
+
+
+def test_pairs_are_judged_by_the_first_look_after_the_burst_and_by_no_later_one() -> None:
+    """What was closed after it is not seen to be closed: a later look would find fewer confirmed, or none."""
+    paired = PairedBurst()
+    now = HALF_CLOSED
+    before = Snapshot(now.time - 1, Target(1), tracepoints=now)
+    assert owner(paired.of(before, UnknownProgram()), "main.leak").confirmed == 0
+    looked = replace(after(now, bodies=census(0x1000, 0x1001)), tracepoints=now, bodies_time=now.time + 0.2)
+    assert owner(paired.of(looked, UnknownProgram()), "main.leak").confirmed == 2
+    later = replace(looked, bodies=census(), bodies_time=now.time + 60)
+    assert owner(paired.of(later, UnknownProgram()), "main.leak").confirmed == 2
+    assert paired.of(replace(later, tracepoints=None), UnknownProgram()) is None
+    other = replace(later, tracepoints=run_of(opened(1.0, 0x1000)))
+    assert owner(paired.of(other, UnknownProgram()), "main.leak").row.opened == 1
 
 
 def test_without_both_ends_there_are_no_pairs() -> None:

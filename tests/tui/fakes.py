@@ -233,9 +233,7 @@ def debugging(capability: Capability = DELVE) -> FakeInvestigation:
 def attached(investigation: FakeInvestigation, pause_ms: float = 640.0) -> None:
     """Delve has been used."""
     sources = tuple(
-        replace(item, state=SourceState.USED, detail="is attached", pause_ms=pause_ms)
-        if item.name == "delve"
-        else item
+        replace(item, state=SourceState.USED, detail="", pause_ms=pause_ms) if item.name == "delve" else item
         for item in investigation.session.snapshot.sources
     )
     investigation.move(sources=sources)

@@ -10,20 +10,34 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from leaktui.analysis.tracepoint_bodies import pair_bodies
+from leaktui.engines.fake_delve import bodies_burst, burst, evaluation, inspection
 from leaktui.model.capability import Source, SourceState
 from leaktui.model.ledger import LedgerKind
 from leaktui.session.events import ProgressMade
+from leaktui.tui.screens.watch import PANES
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
-from tests.tui.fakes import FakeInvestigation, clean, looking, probing, read_from_memory
+from tests.tui.fakes import (
+    NO_DELVE,
+    FakeInvestigation,
+    attached,
+    clean,
+    debugging,
+    looking,
+    probing,
+    read_from_memory,
+)
 from tests.tui.scene import (
     BODY_HOLDERS,
     BODY_LEDGER,
     DETAIL,
+    NOW,
     PROBES_REFUSED,
     PROBING_CAPABILITIES,
     PROBING_SOURCES,
 )
 
+DELVE_KEY = str([name for name, _ in PANES].index("Delve") + 1)
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 50)
 Compare = Callable[..., bool]
 
@@ -239,3 +253,46 @@ def test_without_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, 
 
 def test_lean(snap_compare: Compare) -> None:
     assert snap_compare(make_app(lean=True), terminal_size=SMALL, run_before=after_facts())
+
+
+def test_delve_pane_before_anything(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(debugging()), terminal_size=SMALL, run_before=after_facts(DELVE_KEY))
+
+
+def test_delve_pane_without_dlv(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(debugging(NO_DELVE)), terminal_size=SMALL, run_before=after_facts(DELVE_KEY))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+@pytest.mark.parametrize("mode", [0, 1, 3], ids=["hits", "stacks", "bodies"])
+def test_delve_pane(snap_compare: Compare, mode: int, size: tuple[int, int]) -> None:
+    investigation = debugging()
+    run = bodies_burst(NOW - 8) if mode == 3 else burst(NOW - 5)
+    attached(investigation)
+    investigation.move(tracepoints=run, assessment=replace(investigation.assessment, pairs=pair_bodies(run)))
+    app = make_app(investigation)
+    assert snap_compare(app, terminal_size=size, run_before=after_facts(DELVE_KEY, *"g" * mode))
+
+
+def test_a_burst_is_asked_for(snap_compare: Compare) -> None:
+    app = make_app(debugging())
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts(DELVE_KEY, "T", "1"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+def test_values_of_a_goroutine(snap_compare: Compare, size: tuple[int, int]) -> None:
+    investigation = debugging()
+    investigation.session.allow_pauses = True
+    attached(investigation)
+
+    async def drive(pilot: Pilot[None]) -> None:
+        await after_facts("3", "g", "g", "g", "g", "v")(pilot)
+        goid = investigation.session.debugged[0].subject
+        investigation.session.under_way.clear()
+        investigation.move(
+            inspections=(inspection(goid, NOW),), evaluations=(evaluation("*queue.buf", goid, 1, NOW),)
+        )
+        await wait_for(pilot, lambda: "pricing.(*Client).Lookup" in screen_text(pilot.app))
+        await settle(pilot)
+
+    assert snap_compare(make_app(investigation), terminal_size=size, run_before=drive)

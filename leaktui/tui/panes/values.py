@@ -14,12 +14,12 @@ from leaktui.analysis.http_frames import READ_LOOP
 from leaktui.engines.protocol import Want
 from leaktui.model.body import BodyHolder
 from leaktui.model.frame import Frame
-from leaktui.model.inspection import Inspection
+from leaktui.model.inspection import Evaluation, Inspection
 from leaktui.tui.body_expressions import body_suggestions
 from leaktui.tui.delve_words import said_of
 from leaktui.tui.facts import DELVE, Facts
 from leaktui.tui.links import ExpressionLink, FoldLink
-from leaktui.tui.panes.level import Level
+from leaktui.tui.panes.level import Level, find_goroutines
 from leaktui.tui.value_lines import (
     Key,
     Suggestion,
@@ -44,8 +44,8 @@ class ValuesLevel(Level):
         self._goid = goid
         self._suggest = suggest
         self._opened: set[Key] = set()
-        self._began: Inspection | None = None
-        self._evaluated = -1
+        self._shown = False
+        self._evaluated: Evaluation | None = None
 
     def compose(self) -> ComposeResult:
         yield Document()
@@ -82,16 +82,15 @@ class ValuesLevel(Level):
     def show(self, facts: Facts) -> None:
         super().show(facts)
         inspection = self._newest()
-        first = inspection is not None and self._began is None
+        first = inspection is not None and bool(inspection.frames) and not self._shown
         if inspection is not None and first:
-            self._began = inspection
+            self._shown = True
             self._opened |= first_open(inspection)
         # What was just evaluated is opened: that is what one waits for.
-        if len(facts.snapshot.evaluations) and facts.snapshot.evaluations[-1].goid == self._goid:
-            newest = facts.snapshot.evaluations[-1]
-            if id(newest) != self._evaluated:
-                self._evaluated = id(newest)
-                self._opened.add(evaluation_key(newest))
+        newest = next(iter(facts.snapshot.evaluations[-1:]), None)
+        if newest is not None and newest.goid == self._goid and newest is not self._evaluated:
+            self._evaluated = newest
+            self._opened.add(evaluation_key(newest))
         document = self.query_one(Document)
         document.set_lines(self._lines(facts, inspection))
         if first and inspection is not None:
@@ -104,7 +103,10 @@ class ValuesLevel(Level):
     def _lines(self, facts: Facts, inspection: Inspection | None) -> list[DocLine]:
         lines: list[DocLine] = []
         if self._goid and inspection is not None:
-            lines += inspection_lines(inspection, self._opened)
+            since = facts.snapshot.goroutines_time > inspection.time and bool(
+                find_goroutines(facts, (self._goid,))
+            )
+            lines += inspection_lines(inspection, self._opened, seen_since=since)
         elif self._goid:
             lines.append(DocLine(((_awaited(facts, self._goid), "accent"),)))
         elif not facts.snapshot.evaluations:
@@ -123,13 +125,12 @@ class ValuesLevel(Level):
         ]
 
     def on_document_chosen(self, message: Document.Chosen) -> None:
+        # What is no fold is left to Level's handler, which is called too.
         if isinstance(message.target, FoldLink):
             message.stop()
             self._opened ^= {message.target.key}
             if self.facts is not None:
                 self.query_one(Document).set_lines(self._lines(self.facts, self._newest()))
-            return
-        super().on_document_chosen(message)
 
 
 def _without_gap(lines: list[DocLine]) -> list[DocLine]:
@@ -152,7 +153,7 @@ def body_values(body: BodyHolder) -> ValuesLevel:
 
     def suggest(inspection: Inspection | None) -> Sequence[Suggestion]:
         frames = inspection.frames if inspection is not None else ()
-        index = next((number for number, item in enumerate(frames) if item.frame.function == READ_LOOP), 0)
+        index = next((number for number, item in enumerate(frames) if item.frame.function == READ_LOOP), None)
         return body_suggestions(body, read_loop_frame=index)
 
     return ValuesLevel(body.goid, suggest=suggest)

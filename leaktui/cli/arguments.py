@@ -335,6 +335,13 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
         "--lean", action="store_true", help="for slow links: plain colours, slow ticks, no animation"
     )
     group.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR)")
+    group.add_argument(
+        "--pace",
+        type=parse_pace,
+        default=1.0,
+        metavar="N",
+        help="how fast the walkthrough goes by itself: 2 leaves half the time to read",
+    )
 
 
 # -- values ------------------------------------------------------------------------------------
@@ -352,6 +359,11 @@ def parse_pid(text: str) -> int:
 def parse_seconds(text: str) -> float:
     """A length of time in seconds. Raises argparse.ArgumentTypeError."""
     return _parse_number(text, "a number of seconds", LONGEST_WATCH_SECONDS)
+
+
+def parse_pace(text: str) -> float:
+    """How many times as fast as usual. Raises argparse.ArgumentTypeError."""
+    return _parse_number(text, "a pace", 10.0)
 
 
 def parse_rate(text: str) -> float:

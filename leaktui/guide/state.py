@@ -139,7 +139,8 @@ class State:
     """The whole walkthrough.
 
     `at` is the step that is being done, `shown` the one that is looked at; `seconds` the clock. `auto` says that it
-    goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader.
+    goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader; `pace` 2 is for one
+    who reads twice as fast.
     `agreed` is when a question was last answered with yes. `holder`, `address` and `goid` are the one real case that
     is looked at.
     `blocked` says in a sentence why nothing more can be found out (the process is gone, nothing can be seen).
@@ -153,6 +154,7 @@ class State:
     held: bool = False
     auto: bool = True
     paced: bool = True
+    pace: float = 1.0
     read_only: bool = False
     demo: bool = False
     eager: bool = False

@@ -12,10 +12,11 @@ from leaktui.binary.go_tokens import iter_tokens
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(_OPENING.values())
-KEYWORDS = frozenset(
+_KEYWORDS = (
     "break case chan const continue default defer else fallthrough for func go goto if import interface map package "
-    "range return select struct switch type var".split()
+    "range return select struct switch type var"
 )
+KEYWORDS = frozenset(_KEYWORDS.split())
 _ENDS_STATEMENT = frozenset({"break", "continue", "fallthrough", "return", "++", "--", ")", "]", "}"})
 LARGEST = 1_500_000
 """Tokens; what comes after is not read."""

@@ -6,6 +6,8 @@ cost is linear in the text.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from leaktui.analysis.go_syntax.lexemes import Lexemes
 from leaktui.analysis.go_syntax.statement import Clause, Function, Kind, Literal, Range, Statement
 from leaktui.analysis.go_syntax.types import find_block, find_result_end, find_type_end
@@ -32,10 +34,8 @@ def parse_functions(lexemes: Lexemes, covering: int | None = None) -> tuple[Func
                 opened = header[0]
                 closed = lexemes.closing[opened]
                 if covering is None or lexemes.lines[position] <= covering <= lexemes.lines[closed]:
-                    try:
+                    with suppress(_Broken):
                         found.append(parser.function(position, header))
-                    except _Broken:
-                        pass
                 position = closed
         position = lexemes.closing.get(position, position) + 1
     return tuple(found)

@@ -17,7 +17,9 @@ class Edits:
     def __init__(self, source: str) -> None:
         self._lines = source.splitlines(keepends=True) if "\r" in source else source.split("\n")
         if "\r" not in source:
-            self._lines = [line + "\n" for line in self._lines[:-1]] + ([self._lines[-1]] if self._lines[-1] else [])
+            self._lines = [line + "\n" for line in self._lines[:-1]] + (
+                [self._lines[-1]] if self._lines[-1] else []
+            )
         self._before: dict[int, list[str]] = {}
         self._changed: dict[int, str | None] = {}
 
@@ -51,6 +53,17 @@ class Edits:
         """Replace a whole line, its end excepted."""
         self._changed[number] = text + self._end(number)
 
+    def replace_span(self, start: int, end: int, text: str) -> bool:
+        """Replace positions *start* to *end* of the whole text, which must lie in one line; says whether they do."""
+        first = 0
+        for number, line in enumerate(self._lines, 1):
+            if first <= start and end <= first + len(line.rstrip("\r\n")):
+                old = self.line(number)
+                self.replace(number, old[: start - first] + text + old[end - first :])
+                return True
+            first += len(line)
+        return False
+
     def delete(self, number: int) -> None:
         """Take a line out."""
         self._changed[number] = None
@@ -77,7 +90,9 @@ class Edits:
         if not self.any:
             return ""
         name = path.rpartition("/")[2]
-        after = self.result().splitlines(keepends=True) if "\r" in "".join(self._lines) else _split(self.result())
+        after = (
+            self.result().splitlines(keepends=True) if "\r" in "".join(self._lines) else _split(self.result())
+        )
         pieces: list[str] = []
         for line in difflib.unified_diff(self._lines, after, f"a/{name}", f"b/{name}", n=_CONTEXT):
             pieces.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")

@@ -182,7 +182,8 @@ class Follower:
                     tuple((flag, value) for flag in flags),
                     ignored,
                 )
-                if forced.departures or (forced.panics and not plain.departures):
+                kept = plain.outcome.ends & {Hold.STORED, Hold.PASSED}
+                if forced.departures or (forced.panics and not plain.departures and not kept):
                     return replace(forced, all_touches=plain.touches)
         return plain
 
@@ -205,7 +206,10 @@ class Follower:
         hold = Hold.NONE if acquired is not None else Hold.HELD
         outcome = walk.run(State(hold, frozenset(flags)))
         touches = tuple(sorted(outcome.touches, key=lambda touch: touch.position))
-        shown = tuple((flag.partition("#")[0] + flag.partition("#")[2].lstrip("0123456789"), value) for flag, value in flags)
+        shown = tuple(
+            (flag.partition("#")[0] + flag.partition("#")[2].lstrip("0123456789"), value)
+            for flag, value in flags
+        )
         return Reading(
             unit,
             names.variables[variable],

@@ -11,31 +11,12 @@ from dataclasses import dataclass
 
 from leaktui.analysis.go_syntax.names import Names
 from leaktui.analysis.go_syntax.statement import Kind, Literal, Range, Statement, iter_statements
+from leaktui.analysis.reading.callees import KEEPS_OPEN, WRAPS
 from leaktui.analysis.reading.effect import Effect, Touch
 from leaktui.analysis.reading.subject import Call, Form, call_at
 from leaktui.analysis.reading.unit import Unit, iter_positions
 
-_KEEPS_OPEN = frozenset(
-    "io.Copy io.CopyN io.CopyBuffer io.ReadAll io.ReadFull io.ReadAtLeast io.LimitReader io.TeeReader io.MultiReader "
-    "io.NopCloser io.NewSectionReader io.WriteString io.MultiWriter bufio.NewReader bufio.NewReaderSize bufio.NewScanner "
-    "bufio.NewWriter bufio.NewWriterSize bufio.NewReadWriter ioutil.ReadAll ioutil.NopCloser json.NewDecoder "
-    "json.NewEncoder xml.NewDecoder xml.NewEncoder csv.NewReader csv.NewWriter gob.NewDecoder gob.NewEncoder "
-    "gzip.NewReader gzip.NewWriter zlib.NewReader zlib.NewWriter flate.NewReader flate.NewWriter bzip2.NewReader "
-    "lzw.NewReader tar.NewReader tar.NewWriter zip.NewReader base64.NewDecoder hex.NewDecoder hex.Dumper "
-    "binary.Read binary.Write html.Parse multipart.NewReader textproto.NewReader strings.NewReplacer "
-    "fmt.Fprint fmt.Fprintf fmt.Fprintln fmt.Fscan fmt.Fscanf fmt.Fscanln fmt.Println fmt.Printf fmt.Print "
-    "fmt.Sprintf fmt.Sprint fmt.Sprintln fmt.Errorf httputil.DumpResponse http.ReadResponse log.Println log.Printf "
-    "len cap min max print println reflect.TypeOf reflect.ValueOf any httputil.NewChunkedReader".split()
-)
-_WRAPS = frozenset(
-    "io.LimitReader io.TeeReader io.MultiReader io.NopCloser io.NewSectionReader bufio.NewReader bufio.NewReaderSize "
-    "bufio.NewScanner bufio.NewWriter bufio.NewWriterSize ioutil.NopCloser json.NewDecoder json.NewEncoder "
-    "xml.NewDecoder csv.NewReader csv.NewWriter gob.NewDecoder gzip.NewReader gzip.NewWriter zlib.NewReader "
-    "zlib.NewWriter flate.NewReader flate.NewWriter bzip2.NewReader lzw.NewReader tar.NewReader tar.NewWriter "
-    "zip.NewReader base64.NewDecoder hex.NewDecoder multipart.NewReader textproto.NewReader io.MultiWriter".split()
-)
-_CLOSES = frozenset({"Close"})
-_COMPARISONS = frozenset("== != < <= > >= + - && || *".split())
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "+", "-", "&&", "||", "*"})
 
 
 @dataclass
@@ -108,7 +89,7 @@ class Mentions:
         lexemes = self._lexemes
         end, closable = self._value_end(position, form)
         if lexemes.text(end) == ".":
-            if closable and lexemes.text(end + 1) in _CLOSES:
+            if closable and lexemes.text(end + 1) == "Close":
                 called = lexemes.text(end + 2) == "("
                 effect = Effect.RELEASED if called else Effect.PASSED
                 if statement.kind is Kind.DEFER:
@@ -143,7 +124,7 @@ class Mentions:
     def _wrapper(self, statement: Statement, position: int) -> Touch | None:
         lexemes = self._lexemes
         if lexemes.text(position + 1) == ".":
-            if lexemes.text(position + 2) in _CLOSES:
+            if lexemes.text(position + 2) == "Close":
                 spelled = lexemes.spelled(position, position + 3)
                 return self._made(Effect.WRAPPER_RELEASED, position, spelled, statement)
             return None
@@ -185,10 +166,10 @@ class Mentions:
             if call.name == "append":
                 composed, start, end = True, call.start, call.end
                 continue
-            if call.name in _WRAPS:
+            if call.name in WRAPS:
                 wrapped, start, end = True, call.start, call.end
                 continue
-            if call.name in _KEEPS_OPEN or wrapped:
+            if call.name in KEEPS_OPEN or wrapped:
                 return None
             return self._passed(statement, position, start, call, closable)
         return None
@@ -365,7 +346,8 @@ class Mentions:
             if item.kind in (Kind.ASSIGN, Kind.DECLARATION) and item is not self._acquired
         ]
         for _ in range(4):
-            if not any([self._follow(statement) for statement in statements]):
+            grown = [self._follow(statement) for statement in statements]
+            if not any(grown):
                 break
 
     def _follow(self, statement: Statement) -> bool:
@@ -433,7 +415,7 @@ class Mentions:
                 start, end = bracket, closed + 1
             elif call.name == "append":
                 start, end, kind = call.start, call.end, kind or "holder"
-            elif call.name in _WRAPS:
+            elif call.name in WRAPS:
                 start, end, kind = call.start, call.end, "wrapper"
             else:
                 return None

@@ -41,9 +41,9 @@ class Outcome:
     wrapper_released: bool = False
     followed: bool = True
     mixed: set[int] = field(default_factory=set)
-    """Starts of the departures at which it was handed on by other paths: closing it there would be wrong."""
+    """Starts of the departures that other paths come to with nothing left to release: doing it there would be wrong."""
     taken_back: bool = False
-    """Whether it is closed on a path that stored or sent it before."""
+    """Whether it is closed on a path that stored, sent or returned it, too."""
     reclaimed: set[int] = field(default_factory=set)
     """Positions at which it was passed on, and yet closed here afterwards: passing it on gave nothing away."""
 
@@ -76,6 +76,8 @@ class PathWalk:
         subject: int | None = None,
         declared: int = -1,
         ignored: frozenset[int] = frozenset(),
+        acquired: Hold = Hold.UNCHECKED,
+        spoils: frozenset[Hold] = _HANDED_ON,
     ) -> None:
         self._unit = unit
         self._lexemes = unit.lexemes
@@ -84,6 +86,8 @@ class PathWalk:
         self._subject = subject
         self._declared = declared
         self._ignored = ignored
+        self._acquired = acquired
+        self._spoils = spoils
         self._touches: dict[int, tuple[Touch, ...]] = {}
         self._targets: list[_Target] = []
         self._clause_entry: States = _NOTHING
@@ -284,8 +288,9 @@ class PathWalk:
     def _scope_end(self, loop: Statement, states: States, exit: Exit, line: int, start: int) -> States:
         if not loop.start <= self._declared < loop.end:
             return states
-        if any(state.hold in _HANDED_ON for state in states):
+        if any(state.hold in self._spoils for state in states):
             self.outcome.mixed.add(start)
+        self.outcome.ends |= {state.hold for state in states if state.hold in _HANDED_ON}
         self._depart([state for state in states if state.hold in OWED], exit, line, start)
         return frozenset(
             replace(state, hold=Hold.NONE) if state.hold is not Hold.DEFERRED else state for state in states
@@ -295,7 +300,7 @@ class PathWalk:
         for state in states:
             if state.hold not in OWED:
                 self.outcome.ends.add(state.hold)
-        if any(state.hold in _HANDED_ON for state in states):
+        if any(state.hold in self._spoils for state in states):
             self.outcome.mixed.add(start)
         owing = [state for state in states if state.hold in OWED and not state.covered]
         if any(state.hold in OWED and state.covered for state in states):
@@ -339,7 +344,7 @@ class PathWalk:
             states = frozenset(self._reacquired(state, statement) for state in states)
         if acquires:
             states = frozenset(
-                replace(state, hold=Hold.UNCHECKED, wrapper_released=False) for state in states
+                replace(state, hold=self._acquired, wrapper_released=False) for state in states
             )
         return states
 
@@ -365,6 +370,8 @@ class PathWalk:
                 if state.hold is Hold.PASSED:
                     self.outcome.reclaimed |= self._passed_before(touch.position)
                 return replace(state, hold=Hold.RELEASED)
+            if effect in (Effect.STORED, Effect.RETURNED) and state.hold is Hold.DEFERRED:
+                self.outcome.taken_back = True
             return state
         if effect is Effect.RELEASED:
             self.outcome.released_at.append(touch)
@@ -402,10 +409,10 @@ class PathWalk:
             return False
         if statement.kind in (Kind.BRANCH, Kind.EMPTY, Kind.DECLARATION, Kind.RETURN):
             return False
+        compound = (Kind.FOR, Kind.RANGE, Kind.SELECT, Kind.SWITCH, Kind.TYPE_SWITCH, Kind.IF)
+        if statement.kind in compound and statement.condition is None:
+            return False
         part: Range = statement.condition or (statement.start, statement.end)
-        if statement.kind in (Kind.FOR, Kind.RANGE, Kind.SELECT, Kind.SWITCH, Kind.TYPE_SWITCH, Kind.IF):
-            if statement.condition is None:
-                return False
         return any(
             self._lexemes.texts[at] in ("(", "[") and self._lexemes.ends_operand(at - 1)
             for at in range(*part)

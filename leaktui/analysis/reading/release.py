@@ -58,7 +58,9 @@ def _replaced(follower: Follower, unit: Unit, path: str, line: int) -> Explanati
     for function in follower.file.functions:
         reading = follower.response_parameter(unit_of(follower.file, function))
         if reading is not None and reading.exits(Exit.OVERWRITTEN):
-            told = _Teller(follower, reading, path, reading.exits(Exit.OVERWRITTEN)[0].line, opens=False).tell()
+            told = _Teller(
+                follower, reading, path, reading.exits(Exit.OVERWRITTEN)[0].line, opens=False
+            ).tell()
             return replace(told, certain=False, diff_certain=False) if told is not None else None
     return None
 
@@ -97,13 +99,25 @@ def _stored_at_once(unit: Unit, subject: Subject, path: str) -> Explanation | No
     first, last = subject.statement.targets[subject.target]
     words = lexemes.texts[first:last]
     for position in range(unit.owner, unit.end):
+        if subject.statement.start <= position < subject.statement.end:
+            continue
         if lexemes.texts[position : position + len(words)] == words:
             rest = lexemes.texts[position + len(words) : position + len(words) + 4]
-            if rest[:2] == [".", "Close"] or rest[:4] == [".", "Body", ".", "Close"] or rest[:1] in ([","], [")"]):
+            if (
+                rest[:2] == [".", "Close"]
+                or rest[:4] == [".", "Body", ".", "Close"]
+                or rest[:1] in ([","], [")"])
+            ):
                 return None  # it is closed, or handed on, from there
     text = f"It is put into {subject.name} at once and not closed in this function; a later one replaces it unclosed."
     return _make(
-        unit, path, line, SkipReason.STORED, text, [MarkedLine(line, f"opened into {subject.name}")], certain=False
+        unit,
+        path,
+        line,
+        SkipReason.STORED,
+        text,
+        [MarkedLine(line, f"opened into {subject.name}")],
+        certain=False,
     )
 
 
@@ -146,9 +160,9 @@ class _Teller:
             return self._overwritten(again)
         if over := reading.exits(Exit.WRAPPED_OVER, Exit.WRAPPED):
             return self._wrapped_over(over)
-        if loops := reading.exits(Exit.DEFERRED_AGAIN):
-            if not owing:
-                return self._deferred_in_loop(loops)
+        loops = reading.exits(Exit.DEFERRED_AGAIN)
+        if loops and not owing:
+            return self._deferred_in_loop(loops)
         stored = [touch for touch in reading.touches if touch.effect is Effect.STORED]
         sent = bool(stored) and all(touch.sends for touch in stored)
         closes = bool(reading.releases)
@@ -223,6 +237,8 @@ class _Teller:
         else:
             text = f"{leaves}; other paths close it."
         reason = SkipReason.LOOP if in_loop else SkipReason.EARLY_RETURN
+        if all(item.exit is Exit.PANIC for item in owing):
+            reason = SkipReason.PANIC
         repair: Repair | None = None
         if not in_loop and not stored and Hold.RETURNED not in reading.outcome.ends:
             repair = move_defer_up(reading)
@@ -246,7 +262,9 @@ class _Teller:
             if item.line != self._line or body
         ]
         for touch in reading.releases[:2]:
-            self._marks.append(MarkedLine(touch.line, "closes the last one only" if not body else "closed here"))
+            self._marks.append(
+                MarkedLine(touch.line, "closes the last one only" if not body else "closed here")
+            )
         if body:
             text = f"Line {line} puts another Body in place of {noun}, which is not closed before."
         elif again[0].exit is Exit.AGAIN:
@@ -256,7 +274,9 @@ class _Teller:
                 text = f"Line {line} assigns {reading.name} again before {noun} is closed."
         else:
             text = f"Line {line} overwrites {reading.name} before {noun} is closed."
-        return self._make(SkipReason.OVERWRITTEN, text, close_before_again(reading), certain=self._is_certain())
+        return self._make(
+            SkipReason.OVERWRITTEN, text, close_before_again(reading), certain=self._is_certain()
+        )
 
     def _wrapped_over(self, over: Sequence[Departure]) -> Explanation:
         reading = self._reading
@@ -372,7 +392,11 @@ class _Teller:
     def _mark_flagged(self, flag: str) -> None:
         seen = {touch.position for touch in self._reading.touches}
         for touch in self._reading.all_touches:
-            if touch.position not in seen and touch.effect in (Effect.RELEASED, Effect.DEFERRED, Effect.COVERED):
+            if touch.position not in seen and touch.effect in (
+                Effect.RELEASED,
+                Effect.DEFERRED,
+                Effect.COVERED,
+            ):
                 self._marks.append(MarkedLine(touch.line, f"only where {flag}"))
 
     def _shadowed(self) -> int:
@@ -386,9 +410,9 @@ class _Teller:
             if other.position > reading.variable.position:
                 continue
             rest = lexemes.texts[position + 1 : position + 5]
-            if rest[:2] == [".", "Close"] or rest[:4] == [".", "Body", ".", "Close"]:
-                if self._unit.owner <= position < self._unit.end:
-                    return lexemes.lines[position]
+            closed = rest[:2] == [".", "Close"] or rest[:4] == [".", "Body", ".", "Close"]
+            if closed and self._unit.owner <= position < self._unit.end:
+                return lexemes.lines[position]
         return 0
 
     def _mark_exits(self, owing: Iterable[Departure]) -> None:
@@ -403,7 +427,9 @@ class _Teller:
             self._marks.append(MarkedLine(item.line, note))
 
     def _mark_touches(self, effect: Effect, note: str) -> None:
-        self._marks += [MarkedLine(touch.line, note) for touch in self._reading.touches if touch.effect is effect]
+        self._marks += [
+            MarkedLine(touch.line, note) for touch in self._reading.touches if touch.effect is effect
+        ]
 
     def _function_name(self) -> str:
         return self._unit.function.name
@@ -461,7 +487,10 @@ def _still_leaks(edits: Edits, unit: Unit, line: int, reading: Reading | None) -
     again: Reading | None = None
     if reading is not None and reading.acquired is None:
         again = follower.parameter_named(unit.function.name, reading.name, reading.form)
-        return again is None or bool(again.departures) or again.outcome.taken_back
+        exits = {item.exit for item in again.departures} if again is not None else set()
+        if reading.exits(Exit.OVERWRITTEN):  # it is the caller's to close: leaving with it is right
+            exits &= {Exit.OVERWRITTEN}
+        return again is None or bool(exits) or again.outcome.taken_back
     moved = edits.moved(line)
     after = changed.unit_at(moved)
     statement = after.statement_at(moved) if after is not None else None

@@ -116,14 +116,16 @@ def move_close_up(reading: Reading) -> Repair | None:
         return None
     for touch in {item.position: item for item in reading.outcome.released_at}.values():
         late = unit.statement_at(touch.line)
-        plain = late is not None and late.kind is Kind.EXPRESSION and late.start == touch.position
-        if plain and late is not None and late.line == late.end_line and whole_lines(unit, edits, late):
-            if len(_list_around(unit, late)) > 1:
-                edits.delete(late.line)
+        if late is None or late.kind is not Kind.EXPRESSION or late.start != touch.position:
+            continue
+        if late.line == late.end_line and whole_lines(unit, edits, late) and len(unit.siblings(late)) > 1:
+            edits.delete(late.line)
     return edits, False
 
 
-def close_before(reading: Reading, departures: Iterable[Departure], edits: Edits | None = None) -> Repair | None:
+def close_before(
+    reading: Reading, departures: Iterable[Departure], edits: Edits | None = None
+) -> Repair | None:
     """A Close in front of every statement by which it is left behind."""
     unit = reading.unit
     close = _close_like_others(reading)
@@ -264,7 +266,11 @@ def _name_dropped(unit: Unit, subject: Subject, edits: Edits, name: str, close: 
         outer = unit.path_to(statement)[-2]
         if outer.kind is not Kind.IF or outer.orelse is not None or outer.init is not statement:
             return None
-        if not whole_lines(unit, edits, outer) or statement.line != outer.line or statement.end_line != outer.line:
+        if (
+            not whole_lines(unit, edits, outer)
+            or statement.line != outer.line
+            or statement.end_line != outer.line
+        ):
             return None
         condition = lexemes.spelled(*(outer.condition or (0, 0)))
         indent = edits.indent(outer.line)
@@ -275,10 +281,9 @@ def _name_dropped(unit: Unit, subject: Subject, edits: Edits, name: str, close: 
             return edits, True
         if condition != f"{failure} != nil" or not _leaves(outer.body):
             return None
-        end = renamed.rstrip()
-        if not end.endswith("{"):
+        if outer.body[0].line <= outer.line:
             return None
-        edits.insert_after(outer.end_line, [f"}} else {{", f"\t{close}", "}"], indent)
+        edits.insert_after(outer.end_line, ["} else {", f"\t{close}", "}"], indent)
         closing = edits.line(outer.end_line)
         if closing.strip() != "}":
             return None
@@ -350,10 +355,6 @@ def _leaves(body: tuple[Statement, ...]) -> bool:
             _leaves(last.orelse.body) if last.orelse.kind is Kind.BLOCK else _leaves((last.orelse,))
         )
     return last.kind is Kind.EXPRESSION and bool(last.values) and last.end - last.start > 2
-
-
-def _list_around(unit: Unit, statement: Statement) -> tuple[Statement, ...]:
-    return unit.siblings(statement)
 
 
 def _statement_from(unit: Unit, start: int) -> Statement | None:

@@ -21,15 +21,17 @@ class Form(Enum):
 
 
 _RESPONSE_CALLS = frozenset({"Get", "Post", "PostForm", "Head", "Do", "RoundTrip", "DoRequest"})
-_RESPONSE_PARTS = frozenset(
+_RESPONSE_PARTS_TEXT = (
     "Body StatusCode Header Status ContentLength Request Location Cookies TLS Proto ProtoMajor Trailer Uncompressed "
-    "TransferEncoding".split()
+    "TransferEncoding"
 )
-_CLOSER_CALLS = frozenset(
+_RESPONSE_PARTS = frozenset(_RESPONSE_PARTS_TEXT.split())
+_CLOSER_CALLS_TEXT = (
     "Open OpenFile Create CreateTemp OpenInRoot OpenRoot NewFile Dial DialTimeout DialTCP DialUDP DialUnix DialIP "
     "DialContext Listen ListenTCP ListenUDP ListenUnix ListenPacket Accept AcceptTCP AcceptUnix Pipe StdoutPipe "
-    "StderrPipe StdinPipe FileConn FileListener File TempFile Query QueryContext Client Server".split()
+    "StderrPipe StdinPipe FileConn FileListener File TempFile Query QueryContext Client Server"
 )
+_CLOSER_CALLS = frozenset(_CLOSER_CALLS_TEXT.split())
 _PAIRS = frozenset({"os.Pipe", "net.Pipe"})
 
 

@@ -92,6 +92,23 @@ class Unit:
         """The statements around *wanted*, outermost first, itself last; empty when it is not in this unit."""
         return _path(self.body, wanted)
 
+    def is_outer_of(self, words: tuple[str, ...], method: str) -> bool:
+        """Whether `words.method(` stands only in literals of this unit, not in its own statements."""
+        size = len(words)
+        for statement in iter_statements(self.body, literals=False):
+            for position in iter_positions(statement):
+                if tuple(self.lexemes.texts[position : position + size]) == words and self.lexemes.texts[
+                    position + size : position + size + 2
+                ] == [".", method]:
+                    return False
+            if statement.kind is Kind.DEFER and any(
+                tuple(self.lexemes.texts[at : at + size]) == words
+                for literal in statement.literals
+                for at in range(literal.start, literal.end)
+            ):
+                return False
+        return True
+
     def siblings(self, wanted: Statement) -> tuple[Statement, ...]:
         """The list of statements that *wanted* stands in."""
         path = self.path_to(wanted)

@@ -160,7 +160,9 @@ def _look_closely(investigation: Investigation) -> None:
     for finding in assessment.suspects[:_MOST_SUSPECTS]:
         if finding.kind is LeakKind.HTTP_BODY:
             bodies = [item for item in assessment.bodies if _owns(finding, item.owner)] or assessment.bodies
-            addresses += [item.address for item in bodies if item.address][:_HOLDERS_EACH]
+            # Of a body that was collected it is the connection that somebody may hold.
+            held = [item.connection if item.orphaned or not item.address else item.address for item in bodies]
+            addresses += [address for address in held if address][:_HOLDERS_EACH]
             goids += [item.goid for item in bodies if item.goid][:_GOROUTINES_EACH]
         elif finding.kind is LeakKind.GOROUTINE:
             rows = [row for row in assessment.groups if row.group.stack == finding.stack]

@@ -81,7 +81,7 @@ def measure(
     traces = tuple(trace for _, trace in captures(snapshots, lambda s: s.trace, lambda s: s.trace_time))
     found = _own_suspect(assessment, of)
     followed = of if of is not None else found
-    measures = _whole(snapshots)
+    measures = [*_whole(snapshots), *_books(latest, assessment)]
     if followed is not None:
         measures.append(_of_suspect(followed, snapshots, traces, assessment, program))
     return Measurement(
@@ -128,6 +128,23 @@ def _whole(snapshots: Sequence[Snapshot]) -> list[Measure]:
         if points:
             measures.append(Measure(name, points[0][1], points[-1][1], theil_sen(points), unit, kind))
     return measures
+
+
+def _books(latest: Snapshot, assessment: Assessment) -> list[Measure]:
+    """What was opened and left by whoever it was, where probes kept books of it."""
+    measures = []
+    for kind, book in ((LeakKind.HTTP_BODY, LedgerKind.BODIES), (LeakKind.FD, LedgerKind.FDS)):
+        ledger = latest.ledger(book)
+        if ledger is not None and ledger.opened:
+            left = sum(row.left_open for row in assessment.ledger if row.kind is book)
+            name = all_callers(kind)
+            measures.append(Measure(name, 0.0, ledger.still_open, kind=kind, opened=ledger.opened, left=left))
+    return measures
+
+
+def all_callers(kind: LeakKind) -> str:
+    """What the row is called of all that opened things of that kind together."""
+    return f"{_THINGS[kind]} of all callers"
 
 
 def _open_bodies(snapshots: Sequence[Snapshot]) -> Points:
@@ -236,6 +253,7 @@ def _symbols(snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary]) -> I
     """The functions that were seen, look by look."""
     for _, groups in captures(snapshots, lambda item: item.groups, lambda item: item.groups_time):
         yield {frame.function for group in groups for frame in group.stack}
+    yield {name for name, _ in snapshots[-1].ended}
     for trace in traces:
         yield {frame.function for flow in trace.goroutines for frame in flow.start}
         yield {frame.function for handoff in trace.handoffs for frame in handoff.stack}
@@ -296,15 +314,16 @@ def _of_entry(is_it: Callable[[str], bool], snapshots: Sequence[Snapshot]) -> Po
 def _started(
     is_it: Callable[[str], bool], snapshots: Sequence[Snapshot], traces: Sequence[TraceSummary]
 ) -> tuple[int, int] | None:
-    """(started, left) of goroutines: by traces, else by those that looks one by one, or counts, show to be new."""
-    created = ended = 0
+    """(started, left) of goroutines: by traces, else by those that looks show to be new, or to have ended."""
+    created = gone = 0
     for trace in traces:
         for flow in trace.goroutines:
             if flow.start and is_it(flow.start[-1].function):
                 created += flow.created
-                ended += min(flow.ended, flow.created)
+                gone += min(flow.ended, flow.created)
     if created:
-        return created, created - ended
+        return created, created - gone
+    ended = sum(count for name, count in snapshots[-1].ended if is_it(name))
     dumps = captures(snapshots, lambda item: item.goroutines, lambda item: item.goroutines_time)
     looks = [
         {item.goid for item in goroutines if item.stack and is_it(item.stack[-1].function)}
@@ -312,11 +331,13 @@ def _started(
     ]
     if len(looks) >= 2:
         new = set().union(*looks[1:]) - looks[0]
-        if new:
-            return len(new), len(new & looks[-1])
+        left = len(new & looks[-1])
+        if new or ended:
+            return max(len(new), left + ended), left
     counts = [value for _, value in _of_entry(is_it, snapshots)]
     came = round(sum(max(0.0, later - earlier) for earlier, later in pairwise(counts)))
-    return (came, max(0, round(counts[-1] - counts[0]))) if came else None
+    left = max(0, round(counts[-1] - counts[0])) if counts else 0
+    return (max(came, left + ended), left) if came or ended else None
 
 
 def _opened(

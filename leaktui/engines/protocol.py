@@ -89,10 +89,12 @@ class FdsSeen:
 @dataclass(frozen=True, slots=True)
 class GroupsSeen:
     """Goroutines by stack. `torn` of them would not hold still and count by the function they began with;
-    None for a source that sees them all at once."""
+    None for a source that sees them all at once. `ended` is (entry function, at least so many that began with it
+    ended since the first look); empty where that is not seen."""
 
     groups: tuple[GoroutineGroup, ...]
     torn: int | None = None
+    ended: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

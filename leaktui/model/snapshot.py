@@ -37,7 +37,8 @@ class Snapshot:
     was seen (the parts arrive at different rates), `*_from` names its source. `also` are the goroutines by
     stack as sources beside `groups_from` count them, `leaked` those that nothing can wake, by source.
     `holders`, `details`, `inspections` and `evaluations` answer what was asked last, newest last. `ledgers` are the
-    newest of each kind, `tracepoints` the newest burst.
+    newest of each kind, `tracepoints` the newest burst. `ended` is (entry function, at least so many goroutines that
+    began with it ended since the first look).
     """
 
     time: float
@@ -50,6 +51,7 @@ class Snapshot:
     groups: tuple[GoroutineGroup, ...] | None = None
     groups_time: float = 0.0
     groups_from: str = "pprof"
+    ended: tuple[tuple[str, int], ...] = ()
     goroutines: tuple[Goroutine, ...] | None = None
     goroutines_time: float = 0.0
     goroutines_from: str = "pprof"

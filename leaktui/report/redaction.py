@@ -17,7 +17,7 @@ _URL = re.compile(
     r"\b(?:https?|wss?|ftp|postgres(?:ql)?|mysql|redis|amqps?|mongodb(?:\+srv)?)://[^\s\"'<>`]+", re.I
 )
 # A path with a query stands alone where a request line is quoted: GET /users?token=abc.
-_REQUEST_QUERY = re.compile(r"(?<=[\s\"'])(/[^\s\"'?]*)\?([^\s\"'<>`]+)")
+_REQUEST_QUERY = re.compile(r"(?<![^\s\"'])(/[^\s\"'?]*)\?([^\s\"'<>`]+)")
 _SECRET_HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|x-auth-token|x-amz-security-token)(\s*[:=]\s*)[^\r\n|]+",
     re.I,

@@ -50,7 +50,15 @@ def with_fact(snapshot: Snapshot, fact: Fact, now: float, source: str) -> Snapsh
         return replace(snapshot, time=now, fds=fact.fds, fds_time=now)
     if isinstance(fact, GroupsSeen):
         also = tuple(look for look in snapshot.also if look.source != source)
-        return replace(snapshot, time=now, groups=fact.groups, groups_time=now, groups_from=source, also=also)
+        return replace(
+            snapshot,
+            time=now,
+            groups=fact.groups,
+            groups_time=now,
+            groups_from=source,
+            ended=fact.ended or snapshot.ended,
+            also=also,
+        )
     if isinstance(fact, GoroutinesSeen):
         return replace(
             snapshot, time=now, goroutines=fact.goroutines, goroutines_time=now, goroutines_from=source

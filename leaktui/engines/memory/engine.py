@@ -128,7 +128,7 @@ class MemoryEngine:
             return
         reader, now = attachment.goroutines, attachment.now()
         if want is Want.GROUPS:
-            yield GroupsSeen(group_seen(reader, seen, now), self.last.torn)
+            yield GroupsSeen(group_seen(reader, seen, now), self.last.torn, reader.ended.counts())
         elif want is Want.GOROUTINES:
             ordered = sorted(seen, key=lambda item: item.state.goid)
             yield GoroutinesSeen(tuple(reader.goroutine(item, now) for item in ordered))

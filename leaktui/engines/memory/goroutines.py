@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from leaktui.engines.memory.allgs import SCAN_BIT, is_plausible, read_allgs
 from leaktui.engines.memory.ancestors import AncestorReader
+from leaktui.engines.memory.ended import DEAD, EndedGoroutines
 from leaktui.engines.memory.labels import read_labels
 from leaktui.engines.memory.near_structs import iter_structs
 from leaktui.engines.memory.reader import MemoryReader
@@ -139,6 +140,8 @@ class GoroutineReader:
         self._entries: dict[int, Stack] = {}
         self._extras = _find_extras(layout)
         self._ancestors = AncestorReader(memory, layout, unwinder)
+        self.ended = EndedGoroutines(unwinder.table, unwinder.bias)
+        """Those that have ended since the first look at all of them."""
 
     def iter_seen(self, tally: Tally, cancel: threading.Event, *, sample: int = 0) -> Iterator[Seen]:
         """Every goroutine a dump would show, in no order; about *sample* of them, evenly, where it is given.
@@ -148,6 +151,8 @@ class GoroutineReader:
         addresses: Sequence[int] = read_allgs(self._memory, self._allgs)
         if sample and len(addresses) > sample:
             addresses = addresses[:: len(addresses) // sample]
+        else:
+            self.ended.begin()
         addresses = sorted(address for address in addresses if address)
         for start in range(0, len(addresses), BATCH):
             if cancel.is_set():
@@ -193,6 +198,8 @@ class GoroutineReader:
             state = self._decode(raw)
             if self._shows(state):
                 wanted.append((address, raw, state))
+            elif state.status == DEAD:
+                self.ended.note(address, state.goid, state.start_pc)
         traces = [self._read_trace(state) for _, _, state in wanted]
         self._labels.clear()  # freed label sets may come back as others
         labels = [self._read_labels(state.labels) for _, _, state in wanted]

@@ -110,6 +110,7 @@ class Unwinder:
         self._executable = executable
         self._table: PcLineTable = executable.pc_lines
         self._bias = bias
+        self.table, self.bias = self._table, bias
         self._step: Callable[[int], _Step | None] = lru_cache(_STACKS_CACHED)(self._find_step)
         self._frames: dict[tuple[int, bool], Stack] = {}
         self._traces: dict[tuple[int, int, bool, tuple[int, ...]], Trace] = {}

@@ -70,7 +70,6 @@ class Decoder:
         self._types: list[TypeShape] = []
         self._plans: list[list[tuple[Field, _Read]]] = []
         self._numbers: dict[str, int] = {}
-        self._rest: list[list[Field]] = []
         self.header: Mapping[str, Any] = {}
 
     def read_header(self) -> Mapping[str, Any]:
@@ -135,7 +134,6 @@ class Decoder:
         self._numbers[name] = len(self._types)
         self._types.append(shape)
         self._plans.append([(fields[item], _unread) for item in names])
-        self._rest.append(missing)
 
     def _take(self, line: bytes) -> Record | None:
         try:
@@ -177,13 +175,9 @@ class Decoder:
         plan = self._plans[number]
         if len(values) > len(plan):
             raise _Wrong("a value has too many fields")
-        made = {
-            field.name: read(value) for (field, read), value in zip(plan[: len(values)], values, strict=True)
-        }
-        for field, _ in plan[len(values) :]:
-            made[field.name] = _default(field)
-        for field in self._rest[number]:
-            made[field.name] = _default(field)
+        made = {field.name: read(value) for (field, read), value in zip(plan, values, strict=False)}
+        if any(field.default is None for field, _ in plan[len(values) :]):
+            raise _Wrong("a field is missing")
         return self._types[number].type(**made)
 
     def _reader(self, shape: Shape) -> _Read:
@@ -246,12 +240,6 @@ def _parse(line: bytes) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         raise DecodeError("a line in it cannot be read") from None
-
-
-def _default(field: Field) -> Any:
-    if field.default is None:
-        raise _Wrong(f"a {field.name} is missing")
-    return field.default()
 
 
 def _unread(value: Any) -> Any:

@@ -41,9 +41,12 @@ _Write = Callable[[Any], Any]
 
 
 class Encoder:
-    """Encodes one capture. *mask* hides what is secret."""
+    """Encodes one capture. *mask* hides what is secret; records longer than *longest_line* bytes are left out."""
 
-    def __init__(self, registry: Registry, mask: Mask | None = None) -> None:
+    def __init__(
+        self, registry: Registry, mask: Mask | None = None, *, longest_line: int = LONGEST_LINE
+    ) -> None:
+        self._longest = longest_line
         self._mask = mask or NoMask()
         self._masks = mask is not None
         self._types = registry.types
@@ -72,7 +75,7 @@ class Encoder:
         text = self._dump(
             ["R", round(seconds, 6), self._text(source, Text(is_name=True)), self._numbers[name], fields]
         )
-        if len(text) > LONGEST_LINE:
+        if len(text) > self._longest:
             # What it defined may be meant later on.
             return self._take()
         self._lines.append(text)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from leaktui.analysis.assess import Watch, assess
 from leaktui.analysis.census_growth import growing_samples
 from leaktui.analysis.measurement import measure, suspect_of
+from leaktui.analysis.paired_burst import PairedBurst
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.engines.protocol import LEDGERS, Engine, Want
 from leaktui.model.assessment import EMPTY, Assessment
@@ -106,6 +107,7 @@ class Investigation:
         self._probes = probes
         self._armed_once: set[LedgerKind] = set()
         self._dumps = dumps
+        self._pairs = PairedBurst()
         self.session = Session(
             target,
             engines,
@@ -267,7 +269,8 @@ class Investigation:
             offers_trace=self.session.offers(Want.TRACE),
             probing=self.session.probing,
         )
-        self._assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
+        assessment = assess(snapshots, self._program, watch, baseline=self._baseline)
+        self._assessment = replace(assessment, pairs=self._pairs.of(latest, self._program))
 
     def _order_what_helps(self) -> None:
         """Order the next light look that may settle what is open."""

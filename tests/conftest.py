@@ -57,10 +57,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("matrix_toolchain", toolchains or (None,), ids=str, scope="session")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "dlv: needs dlv")
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("matrix") and not item.config.getoption("--go-matrix"):
         pytest.skip("the whole matrix runs with --go-matrix")

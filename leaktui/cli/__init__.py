@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     debugging = bool(os.environ.get("LEAKTUI_DEBUG"))
     try:
-        return int(_run_command(parse_arguments(arguments)))
+        return int(_run_started(parse_arguments(arguments)))
     except SystemExit as end:  # argparse: --help, --version, a wrong argument
         return end.code if isinstance(end.code, int) else ExitStatus.CLEAN
     except LeaktuiError as error:
@@ -88,6 +88,14 @@ def _quiet_threads() -> Iterator[list[str]]:
         threading.excepthook = before
 
 
+def _run_started(options: argparse.Namespace) -> ExitStatus:
+    if getattr(options, "exec_program", None) is None:
+        return _run_command(options)
+    from leaktui.cli.starting import run_started
+
+    return run_started(options, _run_command)
+
+
 def _run_command(options: argparse.Namespace) -> ExitStatus:
     if options.command == "diagnose":
         from leaktui.cli.diagnosing import run_diagnose
@@ -121,6 +129,10 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.opening import run_open
 
         return run_open(options)
+    if options.command == "trace":
+        from leaktui.cli.tracing import run_trace
+
+        return run_trace(options)
     from leaktui.cli.screens import run_screens
 
     return run_screens(options)

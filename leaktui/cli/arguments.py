@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -17,8 +18,8 @@ from leaktui.cli.output import say
 from leaktui.text import printable
 
 LONGEST_WATCH_SECONDS = 24 * 3600.0
-_ALLOWABLE = ("pause",)
-_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof"))
+_ALLOWABLE = ("pause", "breakpoints")
+_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof", "delve"))
 _LEAKS = ("body", "goroutine", "fd", "heap", "none")
 
 _EXAMPLES = """\
@@ -30,6 +31,7 @@ examples:
   leaktui doctor --pid 4242            what can be seen of it, and what it takes to see more
   leaktui record --pid 4242 -o FILE    keep all that is seen of it; `leaktui open FILE` shows it anywhere
   leaktui verify --baseline FILE --pid 4243   is it fixed?
+  leaktui trace --pid 4242 --preset gc  who allocates, collects, opens and closes, call by call; asks first
   leaktui demo                         a service that leaks, to try it on
 
 exit status: 0 clean (or all went well), 1 a leak, 2 cannot inspect, 3 undecided
@@ -38,6 +40,32 @@ exit status: 0 clean (or all went well), 1 a leak, 2 cannot inspect, 3 undecided
 _PPROF_NOTES = """\
 pprof behind a password: --user asks for it, or takes LEAKTUI_PPROF_PASSWORD; a bearer token is read from
 the variable that --token-env names. Neither is ever given on the command line, where `ps` would show it.
+"""
+
+
+_TRACE_EXAMPLES = """\
+examples:
+  leaktui trace --pid 4242 --preset alloc --preset gc
+  leaktui trace --pid 4242 'runtime.mallocgc:size>=1M' runtime.gcStart --hits 200
+  leaktui trace --pid 4242 'net/http.(*bodyEOFSignal).Close' --by function
+  leaktui trace --pid 4242 'net/http.(*Transport).RoundTrip:req.URL.Host=="example.com" && req.Body!=nil'
+  leaktui trace --pid 4242 --preset bodies --seconds 10     who opens bodies, and who leaves them open
+
+presets:
+  alloc[=32K]       runtime.mallocgc of so many bytes and more
+  gc                runtime.gcStart
+  close             net/http.(*bodyEOFSignal).Close
+  roundtrip[=HOST]  net/http.(*Transport).RoundTrip, with method, host and path
+  bodies            responses as they are returned and their Close, paired: opened, closed, left open by owner
+
+what it costs: attaching stops the target once for 0.3 to 1.3 s, each hit for about 1 to 2 ms, also one for
+which the condition does not hold. A tracepoint on what is called all the time (mallocgc) all but stops the
+target until the budget is spent. However leaktui ends, everything is taken out in order; but if dlv itself
+is killed with kill -9 while tracepoints are set, the target may die.
+It asks first. Where nobody can be asked it needs --allow pause,breakpoints; --read-only forbids it.
+
+Ctrl-C ends the burst in order and prints what there is.
+exit status: 0 recorded, 2 could not be
 """
 
 
@@ -51,7 +79,15 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of a command line, `command` None for the screens; exits on --help and on errors."""
-    return build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    options = build_parser().parse_args(given[:end])
+    options.exec_arguments = given[end + 1 :]
+    if end < len(given) and getattr(options, "exec_program", None) is None:
+        build_parser().error(
+            "-- begins the arguments of a program that --exec starts, and there is no --exec"
+        )
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -87,6 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_open(commands)
     _add_verify(commands)
     _add_demo(commands)
+    _add_trace(commands)
     return parser
 
 
@@ -149,14 +186,10 @@ def _add_guide(commands: argparse._SubParsersAction[_Parser]) -> None:
         "On the screen the same is the key w, or `leaktui --walkthrough`.\n\n" + _PPROF_NOTES,
     )
     _add_target(parser)
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="form", help="the leaktui.guide/1 form"
-    )
+    parser.add_argument("--json", action="store_const", const="json", dest="form", help="as leaktui.guide/1")
     _add_consent(parser)
     _add_source_roots(parser)
-    parser.add_argument(
-        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
-    )
+    parser.add_argument("--show-secrets", action="store_true", default=False, help="mask nothing")
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.set_defaults(form="text")
 
@@ -257,13 +290,80 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_screen(parser)
 
 
+def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add_command(
+        commands,
+        "trace",
+        "record a counted burst of Delve tracepoints, after asking",
+        _TRACE_EXAMPLES,
+    )
+    parser.add_argument(
+        "tracepoints",
+        nargs="*",
+        default=[],
+        metavar="FUNCTION[:CONDITION]",
+        help="what to record: a function as stacks show it, and an expression over its arguments",
+    )
+    parser.add_argument(
+        "--preset",
+        action="append",
+        default=[],
+        dest="presets",
+        metavar="NAME",
+        help="alloc[=32K], gc, close, roundtrip[=HOST], bodies; may be repeated",
+    )
+    parser.add_argument("--pid", type=parse_pid, metavar="N", help="the process")
+    limits = parser.add_argument_group("the budget: the first that is reached ends it")
+    limits.add_argument("--seconds", type=parse_seconds, default=5.0, metavar="N", help="default 5")
+    limits.add_argument("--hits", type=parse_hits, default=500, metavar="N", help="default 500")
+    limits.add_argument(
+        "--stopped",
+        type=parse_seconds,
+        default=2.0,
+        metavar="N",
+        help="seconds the target may stand still for in all (default 2)",
+    )
+    what = parser.add_argument_group("what is recorded")
+    what.add_argument(
+        "--depth", type=parse_depth, default=20, metavar="N", help="frames of each stack (default 20)"
+    )
+    what.add_argument("--returns", action="store_true", default=False, help="at returns, not at entries")
+    what.add_argument(
+        "--record",
+        action="append",
+        default=[],
+        metavar="EXPRESSION",
+        help="record this too, beside the arguments; may be repeated",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="the leaktui.tracepoints/1 form"
+    )
+    form.add_argument("--md", action="store_const", const="md", dest="form", help="Markdown, for a ticket")
+    form.add_argument("--tsv", action="store_const", const="tsv", dest="form", help="for a spreadsheet")
+    parser.add_argument(
+        "--by",
+        choices=("stack", "function", "none"),
+        default=None,
+        help="add the hits up by stack or by calling function, or only list them (default: list, then by stack)",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
+    )
+    _add_consent(parser)
+    parser.add_argument(
+        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
+    )
+    parser.set_defaults(form="text")
+
+
 def parse_sources(text: str) -> frozenset[str]:
     """The sources that *text* names, separated by commas."""
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     unknown = sorted(names - _OPTIONAL_SOURCES)
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes and pprof"
+            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes, pprof, delve"
         )
     return names
 
@@ -277,6 +377,17 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="its pprof pages, where they are not found by themselves or not on this machine",
     )
     group.add_argument(
+        "--dlv",
+        metavar="ADDR",
+        help="somebody else's headless Delve on it (host:port or unix:PATH); it is only looked at",
+    )
+    group.add_argument(
+        "--exec",
+        metavar="FILE",
+        dest="exec_program",
+        help="start this program, with the arguments after --, and look at it; it ends with leaktui",
+    )
+    group.add_argument(
         "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
     )
     group.add_argument(
@@ -284,7 +395,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         type=parse_sources,
         default=frozenset(),
         metavar="SOURCES",
-        help="sources to leave alone, separated by commas: memory, probes, pprof",
+        help="sources to leave alone, separated by commas: memory, probes, pprof, delve",
     )
     _add_credentials(parser)
 
@@ -311,7 +422,8 @@ def _add_consent(parser: argparse.ArgumentParser) -> None:
         "--allow",
         type=parse_allowed,
         metavar="WHAT",
-        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC)",
+        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC, Delve); "
+        "breakpoints: may set tracepoints in it (Delve); separated by commas",
     )
     group.add_argument(
         "--read-only", action="store_true", help="only look: no probes in it, and never ask for more"
@@ -371,6 +483,22 @@ def parse_rate(text: str) -> float:
     return _parse_number(text, "a number of leaks a second", 1000.0)
 
 
+def parse_hits(text: str) -> int:
+    """A budget of hits. Raises argparse.ArgumentTypeError."""
+    return _parse_whole(text, "a number of hits", 100_000)
+
+
+def parse_depth(text: str) -> int:
+    """Frames of a stack. Raises argparse.ArgumentTypeError."""
+    return _parse_whole(text, "a number of frames", 100)
+
+
+def _parse_whole(text: str, what: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from 1 to {most}")
+    return int(text)
+
+
 def _parse_number(text: str, what: str, most: float) -> float:
     try:
         number = float(text)
@@ -382,7 +510,7 @@ def _parse_number(text: str, what: str, most: float) -> float:
 
 
 def parse_allowed(text: str) -> frozenset[str]:
-    """`pause` (a comma-separated list). Raises argparse.ArgumentTypeError."""
+    """`pause`, `breakpoints` (a comma-separated list). Raises argparse.ArgumentTypeError."""
     words = frozenset(word.strip() for word in text.split(","))
     unknown = sorted(words - set(_ALLOWABLE))
     if unknown:

@@ -36,6 +36,9 @@ _GIVES = {
     Want.BODY_LEDGER.value: "every response body opened and closed, with its caller",
     Want.FD_LEDGER.value: "every descriptor opened and closed, with its caller",
     Want.ALLOCATION_LEDGER.value: "large allocations that stay, with their caller",
+    Want.INSPECTION.value: "the values in a goroutine's frames",
+    Want.EVALUATION.value: "any expression",
+    Want.TRACEPOINTS.value: "counted tracepoints",
 }
 _IMPACTS = {
     Impact.NONE: "costs the target nothing",

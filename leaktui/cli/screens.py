@@ -28,12 +28,12 @@ Swap = Callable[[], argparse.Namespace]
 
 def run_screens(options: argparse.Namespace) -> ExitStatus:
     """Look at the process *options* name, or let one be picked. Raises LeaktuiError."""
-    if options.url is not None:
+    if options.url is not None or getattr(options, "dlv", None) is not None:
         refuse_without_terminal("run `leaktui diagnose` with the same --url")
     else:
         pid = "N" if options.pid is None else options.pid
         refuse_without_terminal(f"run `leaktui diagnose --pid {pid}`")
-    if options.pid is None and options.url is None:
+    if options.pid is None and options.url is None and getattr(options, "dlv", None) is None:
         return _pick(options)
     return show_target(options)
 

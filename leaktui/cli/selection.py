@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leaktui.cli.credentials import Credentials
+from leaktui.engines.delve.engine import DelveEngine
 from leaktui.engines.lock import TargetLock
 from leaktui.engines.memory import MemoryEngine
 from leaktui.engines.pprof import PprofEngine
@@ -68,7 +69,8 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
     """
     pid: int | None = options.pid
     url: str | None = options.url
-    if pid is None and url is None:
+    dlv: str | None = getattr(options, "dlv", None)
+    if pid is None and url is None and dlv is None:
         raise UsageError(
             "no process was named", remedy="give --pid N or --url URL (`leaktui ps` lists what runs here)"
         )
@@ -86,6 +88,14 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
         engines.append(ProbesEngine(pid))
     if "pprof" not in options.without:
         engines.append(PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)))
+    # A diagnosis never attaches a debugger; elsewhere each order of one asks first.
+    if (
+        options.command != "diagnose"
+        and (pid is not None or dlv is not None)
+        and "delve" not in options.without
+    ):
+        read_only = bool(getattr(options, "read_only", False))
+        engines.append(DelveEngine(pid=pid, address=dlv, read_only=read_only))
     selection = Selection(target, engines)
     if pid is not None:
         selection.resources.enter_context(TargetLock(pid))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leaktui.model.body import BodyHolder
-from leaktui.model.finding import Finding, Verdict
+from leaktui.model.finding import Confidence, Finding, Verdict
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import GoroutineGroup
-from leaktui.model.ledger import LedgerKind
+from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import FdKind
 from leaktui.model.profile import AllocSite
 
@@ -95,11 +95,33 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerPairs:
+    """What one owner opened during a burst of tracepoints, and how sure it is that it leaves some open.
+
+    `confirmed` of those are still listed open by memory. `confidence` is None where none are left open.
+    """
+
+    row: LedgerRow
+    confidence: Confidence | None
+    confirmed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPairs:
+    """Bodies paired from a burst: those who leave most open first. `reservations` say what the pairs do not tell."""
+
+    ledger: Ledger
+    owners: tuple[OwnerPairs, ...]
+    reservations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The analysis of a session at one moment; everything the panes list, already in order.
 
     `settled` says that more watching would not change the verdict. `missing` says, in a sentence each,
     what could not be seen. `ask_holders_of` are addresses of bodies: who holds them would make a suspect surer.
+    `pairs` are the bodies of the newest burst of tracepoints, where it paired them.
     """
 
     time: float
@@ -115,6 +137,7 @@ class Assessment:
     missing: tuple[str, ...] = ()
     settled: bool = False
     ask_holders_of: tuple[int, ...] = ()
+    pairs: BodyPairs | None = None
 
 
 EMPTY = Assessment(time=0.0, verdict=Verdict.UNDECIDED)

@@ -1,6 +1,7 @@
 """One goroutine as a debugger sees it: frames with their values, deferred calls, panics, and what an expression gives.
 
-Every look at these stops the target: `stop_ms` says for how long, in milliseconds. Text that came from the
+Every look at these stops the target: `stop_ms` says for how long, in milliseconds, all its stops together; where the
+debugger had to be attached for it, `attach_stop_ms` is what that took. Text that came from the
 target is raw here; who shows it makes it safe (`text.printable`).
 """
 
@@ -56,6 +57,7 @@ class Inspection:
     depth: int = 0
     gone: bool = False
     stop_ms: float = 0.0
+    attach_stop_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,4 @@ class Evaluation:
     value: Variable | None = None
     error: str = ""
     stop_ms: float = 0.0
+    attach_stop_ms: float = 0.0

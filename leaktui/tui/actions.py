@@ -52,18 +52,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_pane(1)", ("2",), "2", "Heap", "allocation sites: what is live, what was allocated", Topic.LOOK),
     Action("show_pane(2)", ("3",), "3", "Goroutines", "goroutines grouped by equal stacks", Topic.LOOK),
     Action("show_pane(3)", ("4",), "4", "Bodies", "response bodies nobody has closed yet", Topic.LOOK),
+    Action("show_pane(4)", ("5",), "5", "Delve", "tracepoints, and values of goroutines", Topic.LOOK),
     Action(
         "open", ("enter",), "Enter", "open", "go down: row → stack → source line",
         Topic.LOOK, Place.BOTH, 1, palette=False,
     ),
+    Action("back", ("escape",), "Esc", "back", "up; end filter or look", Topic.LOOK, rank=2, palette=False),
     Action(
-        "back", ("escape",), "Esc", "back", "up; end a filter; give up a long look",
-        Topic.LOOK, rank=2, palette=False,
+        "next_part", ("tab",), "Tab", "part", "list or details", Topic.LOOK, palette=False, beside=True
     ),
-    Action(
-        "next_part", ("tab",), "Tab", "other part", "from the list to its details and back",
-        Topic.LOOK, palette=False,
-    ),
+    Action("walkthrough", ("w",), "w", "guide", "step by step to the line and the fix", Topic.LOOK, rank=2),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
     Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
     Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),
@@ -73,16 +71,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
     Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
     Action("refresh", ("r",), "r", "refresh", "goroutines, bodies, heap, fds, now", Topic.ASK, Place.BOTH, 9),
-    Action("trace", ("t",), "t", "trace", "take an execution trace of 5 s", Topic.ASK, rank=10),
+    Action("trace", ("t",), "t", "trace", "an execution trace of 5 s", Topic.ASK, rank=10),
+    Action("burst", ("T",), "T", "burst", "tracepoints", Topic.ASK, rank=3, beside=True),
     Action("probes", ("a",), "a", "probes", "arm, or disarm all", Topic.ASK, rank=3),
     Action("choose_probes", ("A",), "A", "which", "pick which probes", Topic.ASK, beside=True),
     Action("holders", ("h",), "h", "holders", "who keeps a body or object alive", Topic.ASK, rank=3),
+    Action("values", ("v",), "v", "values", "frames with values", Topic.ASK, rank=4),
+    Action("evaluate", ("x",), "x", "eval", "expressions", Topic.ASK, rank=4, beside=True),
     Action("collect", ("G",), "G", "heap after GC", "collect garbage, then read the heap", Topic.ASK),
     Action("export", ("e",), "e", "export", "pane or report to file", Topic.APP, rank=11),
     Action("edit", ("o",), "o", "edit", "line in $EDITOR", Topic.APP, beside=True),
     Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
-    Action("help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False),
-    Action("walkthrough", ("w",), "w", "guide", "to the line, step by step", Topic.APP, rank=2, beside=True),
+    Action(
+        "help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False, beside=True
+    ),
     Action("quit", ("q",), "q", "quit", "leave, the target goes on", Topic.APP, Place.BOTH, 0),
     Action("suspend", ("ctrl+z",), "^Z", "suspend", "to the shell", Topic.APP, Place.BOTH, beside=True),
     Action(

@@ -171,8 +171,9 @@ class LeaktuiApp(App[None]):
             self._watching.close_target()
 
     def _before_stop(self) -> None:
-        """Take out all probes: stopped, we could not read what they see. Called in a thread of its own."""
+        """Take out probes and tracepoints: stopped, we could not read what they see. Called in a thread of its own."""
         if self._watching is not None:
+            self._watching.delve.take_out()
             self._watching.probes.take_out()
 
     def _resumed(self, _: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leaktui.engines.protocol import LEDGERS, Want
+from leaktui.engines.protocol import DEBUGGING, LEDGERS, Want
 from leaktui.model.assessment import EMPTY, Assessment
 from leaktui.model.capability import Capability, SourceState
 from leaktui.model.snapshot import Snapshot
@@ -14,7 +14,10 @@ from leaktui.session.history import Metric, Point
 PROBES = "probes"
 """The engine that keeps ledgers."""
 
-_ON_ORDER = frozenset(want.value for want in LEDGERS.values())
+DELVE = "delve"
+"""The engine that inspects, evaluates and sets tracepoints."""
+
+_ON_ORDER = frozenset(want.value for want in (*LEDGERS.values(), *DEBUGGING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Facts:
     def offers_probes(self) -> bool:
         """Whether anything can be probed here."""
         return any(self.offers(want) for want in LEDGERS.values())
+
+    @property
+    def offers_debugger(self) -> bool:
+        """Whether Delve can be used here."""
+        return any(self.offers(want) for want in DEBUGGING)
 
     @property
     def finding_sources(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leaktui.guide import Subject
+from leaktui.model.tracepoint import Tracepoint, TracepointHit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,28 @@ class SubjectLink:
     """What a line of the walkthrough tells of: a row in one of the panes."""
 
     subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class HitLink:
+    """One hit of a tracepoint of a burst."""
+
+    hit: TracepointHit
+    point: Tracepoint
+
+
+@dataclass(frozen=True, slots=True)
+class FoldLink:
+    """A line of a tree that opens and closes. `key` names it for good; `frame_index` is the frame it stands in."""
+
+    key: tuple[str, ...]
+    frame_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionLink:
+    """An expression to be evaluated in frame `frame_index` of goroutine `goid` (0 for none in particular)."""
+
+    expression: str
+    goid: int = 0
+    frame_index: int = 0

@@ -155,6 +155,16 @@ class Orders:
             self._screen.notify("the capture under way is given up", markup=False)
         self._searching = 0
 
+    def with_consent(self, what: str, cost: str, then: Callable[[], None]) -> None:
+        """Do *then*, which stops the target for a moment; *what* and its *cost* are asked first, once a session."""
+        investigation = self._ready()
+        if investigation is None:
+            return
+        if self._may_pause(investigation):
+            then()
+        else:
+            self._ask(what, cost, then)
+
     def _ready(self) -> InvestigationLike | None:
         investigation = self._screen.investigation
         if investigation is None:

@@ -13,7 +13,7 @@ from leaktui.model.assessment import Slope
 from leaktui.model.capability import Source, SourceState
 from leaktui.session.history import Metric
 from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable
-from leaktui.tui.facts import PROBES, Facts
+from leaktui.tui.facts import DELVE, PROBES, Facts
 from leaktui.tui.probe_words import probes_state
 from leaktui.tui.widgets.columns import UNKNOWN
 from leaktui.tui.widgets.sparkline import draw_bar, draw_sparkline
@@ -167,6 +167,8 @@ def _engine_part(source: Source, facts: Facts, impact: str, words: int) -> Line:
     ):
         mark, (text, tone) = probes_state(facts, wordy=words == 2)
         return mark, name, (f" {text}", tone)
+    if source.name == DELVE and source.state is SourceState.WAITING and facts.offers_debugger:
+        return STATE_MARKS[source.state], name, (" off" if words else "", "muted")
     used = source.state is SourceState.USED
     word = impact if used else source.state.value
     tone = "danger" if source.state is SourceState.FAILED else "muted"

@@ -102,10 +102,8 @@ def test_what_is_no_time(seconds: str, capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "part"),
     [
         (["record"], "invalid choice: 'record'"),
-        (["trace", "--pid", "7"], "invalid choice: 'trace'"),
-        (["--dlv=localhost:1"], "unrecognized arguments: --dlv=localhost:1"),
         (["diagnose", "--json", "--md"], "not allowed with argument"),
-        (["diagnose", "--allow", "breakpoints"], "'breakpoints' is nothing to allow"),
+        (["diagnose", "--allow", "anything"], "'anything' is nothing to allow"),
         (["diagnose", "--source-root", "/a"], "'/a' is not FROM=TO"),
         (["diagnose", "--source-root", "/a="], "'/a=' is not FROM=TO"),
         (["demo", "--leak", "everything"], "invalid choice: 'everything'"),

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leaktui.engines.protocol import LEDGERS, Want
+from leaktui.engines.protocol import DEBUGGING, LEDGERS, Request, Want
 from leaktui.model.assessment import Assessment
-from leaktui.model.capability import Capability, Source, SourceState
+from leaktui.model.capability import Capability, Impact, Source, SourceState
 from leaktui.model.finding import Diagnosis, Finding, Verdict
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
+from leaktui.model.tracepoint import TracepointPlan
 from leaktui.model.verification import Measurement
 from leaktui.session.history import Metric, Point
 from tests.tui.scene import (
@@ -61,6 +62,7 @@ class FakeSession:
     cancelled: int = 0
     subjects: list[tuple[Want, int]] = field(default_factory=list)
     under_way: set[Want] = field(default_factory=set)
+    debugged: list[Request] = field(default_factory=list)
 
     def order(
         self,
@@ -69,8 +71,26 @@ class FakeSession:
         trace_seconds: float = 5.0,
         allow_pauses: bool | None = None,
         subject: int = 0,
+        expression: str = "",
+        frame_index: int = 0,
+        plan: TracepointPlan | None = None,
+        allow_breakpoints: bool = False,
     ) -> bool:
         wants = frozenset(wants)
+        if wants & DEBUGGING:
+            self.debugged.append(
+                Request(
+                    wants,
+                    allow_pauses=bool(allow_pauses),
+                    subject=subject,
+                    expression=expression,
+                    frame_index=frame_index,
+                    plan=plan,
+                    allow_breakpoints=allow_breakpoints,
+                )
+            )
+            self.under_way |= wants
+            return bool(wants & self.offered)
         if subject:
             self.subjects += [(want, subject) for want in wants]
             self.under_way |= wants
@@ -186,6 +206,39 @@ def probing(*armed: LedgerKind) -> FakeInvestigation:
     if armed:
         investigation.arm(armed)
     return investigation
+
+
+DELVE = Capability("delve", True, Impact.BREAKPOINTS, tuple(want.value for want in Want if want in DEBUGGING))
+NO_DELVE = replace(
+    DELVE,
+    usable=False,
+    reason="dlv is not on PATH",
+    remedy="go install github.com/go-delve/delve/cmd/dlv@latest",
+)
+
+
+def debugging(capability: Capability = DELVE) -> FakeInvestigation:
+    """The same where Delve is there, or why it is not."""
+    investigation = read_from_memory()
+    session = investigation.session
+    session.capabilities = (*session.capabilities, capability)
+    state = SourceState.WAITING if capability.usable else SourceState.UNAVAILABLE
+    source = Source("delve", state, capability.reason, remedy=capability.remedy)
+    session.snapshot = replace(session.snapshot, sources=(*session.snapshot.sources, source))
+    if capability.usable:
+        session.offered |= DEBUGGING
+    return investigation
+
+
+def attached(investigation: FakeInvestigation, pause_ms: float = 640.0) -> None:
+    """Delve has been used."""
+    sources = tuple(
+        replace(item, state=SourceState.USED, detail="is attached", pause_ms=pause_ms)
+        if item.name == "delve"
+        else item
+        for item in investigation.session.snapshot.sources
+    )
+    investigation.move(sources=sources)
 
 
 def looking() -> FakeInvestigation:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from leaktui.engines.proc_stat import read_live_stat
 from leaktui.engines.proc_target import tracer_of
 from leaktui.engines.protocol import LEDGERS, Fact, LedgerSeen, Refused, Request, Want
+from leaktui.engines.turn import Turn
 from leaktui.errors import DecodeError, EngineUnavailable, LeaktuiError
 from leaktui.model.capability import Capability, Impact
 from leaktui.model.ledger import Ledger, LedgerKind
@@ -183,7 +184,7 @@ class ProbesEngine:
         points: list[tuple[float, int]] = []
         guard = _Guard(attachment, sites[0].address, self._most_hits)
         ended = ""
-        with arm(pid, sites, ring_bytes=_RING_BYTES, bpf=self._bpf) as armed:
+        with Turn(pid, self.name), arm(pid, sites, ring_bytes=_RING_BYTES, bpf=self._bpf) as armed:
             began = time.monotonic()
             booked, dropped = began, 0
             unseen = watcher.unseen() if armed.exact else (*watcher.unseen(), _INEXACT)

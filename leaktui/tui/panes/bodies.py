@@ -115,6 +115,15 @@ class BodyLevel(DocumentLevel):
     def held(self) -> int | None:
         return searched_address(self._body)
 
+    @property
+    def inspected(self) -> int | None:
+        return self._body.goid
+
+    @property
+    def body(self) -> BodyHolder:
+        """The body as it was seen last."""
+        return self._body
+
 
 def _key(body: BodyHolder) -> tuple[int, str, str, int | None, int, int]:
     return body.goid, body.url, body.peer, body.fd, body.connection, body.stream
@@ -154,7 +163,7 @@ def bodies_listing(
 
     return Listing(
         label, "bodies", _COLUMNS, rows, _key, _search, _describe, BodyLevel,
-        lambda row: row.owner, sort=None, empty=_empty, held=searched_address,
+        lambda row: row.owner, sort=None, empty=_empty, held=searched_address, inspected=lambda row: row.goid,
     )  # fmt: skip
 
 

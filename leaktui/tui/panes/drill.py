@@ -15,9 +15,10 @@ from leaktui.tui.details import goroutine_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.highlight import highlight_go
 from leaktui.tui.holder_lines import HolderLook, holder_lines, holder_name, look_of, object_lines
-from leaktui.tui.links import GoroutineLink, ObjectLink
+from leaktui.tui.links import GoroutineLink, HitLink, ObjectLink
 from leaktui.tui.panes.level import DocumentLevel, Level, find_goroutines
 from leaktui.tui.source_files import SourceFile, SourceFinder
+from leaktui.tui.tracepoint_lines import hit_lines, hit_name
 from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.document import DocLine, Document
 from leaktui.tui.widgets.toned import Line, Span
@@ -36,7 +37,17 @@ def level_for(target: object, facts: Facts | None) -> Level | None:
         return holder_level(target)
     if isinstance(target, ObjectLink):
         return object_level(target)
+    if isinstance(target, HitLink):
+        return hit_level(target)
     return None
+
+
+def hit_level(link: HitLink) -> Level:
+    """One hit of a tracepoint."""
+    owner = owner_of(link.hit.stack)
+    return DocumentLevel(
+        hit_name(link.hit, link.point), lambda facts: hit_lines(link.hit, link.point, owner), frame=owner
+    )
 
 
 def goroutine_level(goroutine: Goroutine) -> Level:
@@ -58,6 +69,10 @@ class GoroutineLevel(DocumentLevel):
         self._goid = goid
         self._known = known
         self._looked = float("-inf")
+
+    @property
+    def inspected(self) -> int | None:
+        return self._goid
 
     def _describe_newest(self, facts: Facts) -> Sequence[DocLine]:
         found = find_goroutines(facts, (self._goid,))

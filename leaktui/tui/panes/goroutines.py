@@ -259,7 +259,7 @@ def _goroutines_listing() -> Listing[Goroutine]:
         lambda facts: facts.snapshot.goroutines or (),
         lambda row: row.goid, _goroutine_search,
         _describe_goroutine,
-        goroutine_level, _goroutine_owner, sort=1, empty=empty,
+        goroutine_level, _goroutine_owner, sort=1, empty=empty, inspected=lambda row: row.goid,
     )  # fmt: skip
 
 

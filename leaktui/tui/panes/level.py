@@ -17,7 +17,7 @@ from textual.message import Message
 from leaktui.model.frame import Frame
 from leaktui.model.goroutine import Goroutine
 from leaktui.tui.facts import Facts
-from leaktui.tui.links import HoldersLink
+from leaktui.tui.links import ExpressionLink, HoldersLink
 from leaktui.tui.widgets.columns import Column
 from leaktui.tui.widgets.document import DocLine, Document
 from leaktui.tui.widgets.line_table import LineTable
@@ -57,6 +57,12 @@ class Level(Container):
 
         goid: int
 
+    @dataclass
+    class EvaluationWanted(Message):
+        """An expression is to be evaluated."""
+
+        link: ExpressionLink
+
     def show(self, facts: Facts) -> None:
         """Draw from *facts*."""
         self.facts = facts
@@ -85,6 +91,11 @@ class Level(Container):
         """Address of the object whose holders can be asked for here, 0 where it is not known; None for none."""
         return None
 
+    @property
+    def inspected(self) -> int | None:
+        """The goroutine whose values can be asked for here, 0 where only expressions can be; None for none."""
+        return None
+
     def focus_first(self) -> None:
         """Put the focus where the keys are expected."""
         for widget in self.query(LineTable):
@@ -105,6 +116,9 @@ class Level(Container):
 
         if isinstance(target, HoldersLink):
             self.ask(self.HoldersWanted(target.address))
+            return
+        if isinstance(target, ExpressionLink):
+            self.ask(self.EvaluationWanted(target))
             return
         level = level_for(target, self.facts)
         if level is not None:
@@ -149,7 +163,7 @@ class Listing(Generic[T]):
 
     `rows` makes the rows from the facts; `describe` the document of one row; `open` the level below it.
     `label` names the mode (`by stack`), `noun` the rows (`stacks`). `held` is the object of a row whose holders
-    can be asked for.
+    can be asked for, `inspected` the goroutine whose values can be.
     """
 
     label: str
@@ -164,6 +178,7 @@ class Listing(Generic[T]):
     sort: int | None = 0
     empty: Callable[[Facts], str] = lambda facts: "Nothing yet."
     held: Callable[[T], int] | None = None
+    inspected: Callable[[T], int] | None = None
 
 
 class TableLevel(Level):
@@ -208,6 +223,12 @@ class TableLevel(Level):
     def held(self) -> int | None:
         row = self._table.cursor_row
         return self.listing.held(row) if self.listing.held is not None and row is not None else None
+
+    @property
+    def inspected(self) -> int | None:
+        row = self._table.cursor_row
+        known = self.listing.inspected is not None and row is not None
+        return self.listing.inspected(row) if known and self.listing.inspected is not None else None
 
     def open_row(self) -> None:
         """Go down to the row under the cursor."""

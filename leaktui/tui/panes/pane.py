@@ -35,6 +35,10 @@ class Pane(Container):
         return self._levels[-1]
 
     @property
+    def root(self) -> Level:
+        return self._levels[0]
+
+    @property
     def depth(self) -> int:
         return len(self._levels)
 

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from leaktui.engines.protocol import Want
 from leaktui.text import format_duration
 from leaktui.tui.actions import NEEDS_PROCESS, Action, Place, iter_actions
+from leaktui.tui.delve_words import recording
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.bodies import BodiesRoot
 from leaktui.tui.panes.call_tree import CallTreeLevel
+from leaktui.tui.panes.delve import DelveRoot
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.ledger import next_kind
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.values import ValuesLevel
 from leaktui.tui.probe_words import SHORT_NOUNS, armed_kinds
 from leaktui.tui.widgets.key_bar import KeyHint
 from leaktui.tui.widgets.toned import Line, join, spread
@@ -64,6 +67,10 @@ def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> 
     """An action's label as things are."""
     if action.name == "pause" and paused:
         return "resume"
+    if action.name == "burst" and facts is not None and recording(facts):
+        return "end burst"
+    if action.name == "values" and isinstance(pane.top, ValuesLevel):
+        return "look again"
     if action.name == "probes":
         return "disarm" if facts is not None and armed_kinds(facts) else "arm"
     if action.name == "mode" and isinstance(pane.top, BodiesRoot):
@@ -89,6 +96,13 @@ def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
         # Elsewhere the key works, too, but is worth its place only to end what is under way.
         armed = facts is not None and bool(armed_kinds(facts))
         return armed or (pane.id == "pane-3" and (facts is None or facts.exited is None))
+    if name == "burst":
+        return isinstance(pane.root, DelveRoot) or (facts is not None and recording(facts))
+    if name == "values":
+        return bool(top.inspected) and facts is not None and facts.offers(Want.INSPECTION)
+    if name == "evaluate":
+        able = facts is not None and facts.offers(Want.EVALUATION)
+        return able and isinstance(top, ValuesLevel | DelveRoot)
     if name == "holders":
         return bool(top.held) and facts is not None and facts.offers(Want.HOLDERS)
     return True

@@ -25,15 +25,16 @@ def help_lines(place: Place) -> list[DocLine]:
     for topic in Topic:
         first = True
         for index, action in enumerate(actions):
-            if action.topic is not topic or action.beside or (action in panes and action is not panes[0]):
+            alone = not action.beside or index == 0 or actions[index - 1].topic is not topic
+            if action.topic is not topic or not alone or (action in panes and action is not panes[0]):
                 continue
             key, label, text = action.shown_key, action.label, action.help
-            if index + 1 < len(actions) and actions[index + 1].beside:
+            if index + 1 < len(actions) and actions[index + 1].beside and actions[index + 1].topic is topic:
                 beside = actions[index + 1]
                 key, label = f"{key} {beside.shown_key}", f"{label}, {beside.label}"
                 text = f"{text}; {beside.help}"
             if panes and action is panes[0]:
-                key, label = " ".join(item.shown_key for item in panes), "panes"
+                key, label = " ".join(item.shown_key for item in panes), ""
                 text = ", ".join(item.label for item in panes)
             title = topic.value if first else ""
             first = False
@@ -41,8 +42,8 @@ def help_lines(place: Place) -> list[DocLine]:
                 DocLine(
                     (
                         (f"{title:<15}", "accent"),
-                        (f"{key:<8}", "strong"),
-                        (f"{label:<14}", "plain"),
+                        (f"{key:<8}" if label else f"{key} ", "strong"),
+                        (f"{label:<13} " if label else "", "plain"),
                         (text, "muted"),
                     ),
                     wrap=False,

@@ -23,10 +23,12 @@ from leaktui.model.ledger import LedgerKind
 from leaktui.session.events import ProgressMade, TargetExited
 from leaktui.text import printable
 from leaktui.tui.actions import Place, bindings_of
+from leaktui.tui.delve_orders import DelveOrders
 from leaktui.tui.facts import Facts
 from leaktui.tui.messages import ExitArrived, FactsArrived, OpeningFailed, ProgressArrived, TargetOpened
 from leaktui.tui.orders import Orders
 from leaktui.tui.panes.bodies import BodiesRoot
+from leaktui.tui.panes.delve import DelveRoot
 from leaktui.tui.panes.goroutines import goroutines_root
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level
@@ -50,9 +52,11 @@ PANES: tuple[tuple[str, Callable[[], Level]], ...] = (
     ("Heap", HeapRoot),
     ("Goroutines", goroutines_root),
     ("Bodies", BodiesRoot),
+    ("Delve", DelveRoot),
 )
 
 _BODIES = 3
+_DELVE = len(PANES) - 1
 
 _QUIET = frozenset({Want.HANDOFFS, Want.DETAIL, *LEDGERS.values()})
 """Watched or asked for all the time: that is no news, and nobody wants to give it up."""
@@ -96,6 +100,7 @@ class WatchScreen(WatchKeys):
         self.probes = ProbeOrders(self)
         self._walking = walking or Walking()
         self.walk = WalkOrders(self, self._walking)
+        self.delve = DelveOrders(self)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -206,6 +211,10 @@ class WatchScreen(WatchKeys):
     def detail_wanted(self, message: Level.DetailWanted) -> None:
         self.orders.look_closely(message.goid)
 
+    @on(Level.EvaluationWanted)
+    def evaluation_wanted(self, message: Level.EvaluationWanted) -> None:
+        self.delve.evaluate(message.link)
+
     def on_exit_arrived(self, message: ExitArrived) -> None:
         self._progress.clear()
         self.redraw()
@@ -234,6 +243,7 @@ class WatchScreen(WatchKeys):
         self._draw_frame()
         self.pane.show(self.facts)
         self.probes.settle(self.facts)
+        self.delve.settle(self.facts)
 
     def _pace_clock(self) -> float:
         return time.monotonic() if self.leaktui.capture else self._clock()
@@ -354,6 +364,17 @@ class WatchScreen(WatchKeys):
         top = self.pane.top
         if isinstance(top, BodiesRoot):
             top.show_ledger(kind)
+            top.table.focus()
+        self._draw_frame()
+
+    async def show_delve(self, pairs: bool = False) -> None:
+        """Show what Delve records; *pairs*: the bodies by owner."""
+        await self.action_show_pane(_DELVE)
+        self.pane.go_to_root()
+        top = self.pane.top
+        if isinstance(top, DelveRoot):
+            if pairs:
+                top.show_pairs()
             top.table.focus()
         self._draw_frame()
 

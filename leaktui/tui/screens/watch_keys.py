@@ -14,6 +14,7 @@ from textual.widgets import Input
 from leaktui.model.finding import LeakKind
 from leaktui.model.ledger import LedgerKind
 from leaktui.tui.actions import Place
+from leaktui.tui.delve_orders import DelveOrders
 from leaktui.tui.facts import Facts
 from leaktui.tui.orders import Orders
 from leaktui.tui.panes.bodies import BodiesRoot
@@ -39,6 +40,7 @@ class WatchKeys(Screen[None]):
     orders: Orders
     probes: ProbeOrders
     walk: WalkOrders
+    delve: DelveOrders
 
     @property
     def pane(self) -> Pane:
@@ -182,6 +184,15 @@ class WatchKeys(Screen[None]):
             return LedgerKind.ALLOCATIONS
         suspects = self.facts.assessment.suspects if self.facts is not None else ()
         return _LEDGER_OF.get(suspects[0].kind, LedgerKind.BODIES) if suspects else LedgerKind.BODIES
+
+    def action_burst(self) -> None:
+        self.delve.toggle_burst()
+
+    def action_values(self) -> None:
+        self.delve.show_values(self.pane.top)
+
+    def action_evaluate(self) -> None:
+        self.delve.ask_expression(self.pane.top)
 
     def action_collect(self) -> None:
         self.orders.collect()

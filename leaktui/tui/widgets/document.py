@@ -107,6 +107,13 @@ class Document(LineView):
         self._reflow()
         self.repaint()
 
+    def select(self, target: Any) -> None:
+        """Put the cursor on the first line that leads to *target*, if there is one."""
+        for index, line in enumerate(self._doc_lines):
+            if line.target == target:
+                self._put_cursor(index)
+                return
+
     def on_resize(self) -> None:
         self._painted.clear()
         self._reflow()

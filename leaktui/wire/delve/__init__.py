@@ -1,0 +1,1 @@
+"""What Delve's JSON-RPC says, made into facts. No I/O."""

@@ -1,0 +1,3 @@
+module example.com/delveprograms
+
+go 1.22

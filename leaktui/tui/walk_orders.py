@@ -38,6 +38,7 @@ from leaktui.tui.source import OpenTarget
 from leaktui.walkthrough import Means, Walkthrough
 
 if TYPE_CHECKING:
+    from leaktui.tui.screens.walkthrough import WalkthroughScreen
     from leaktui.tui.screens.watch import WatchScreen
 
 _SUSPECTS, _HEAP, _GOROUTINES, _BODIES = range(4)
@@ -77,8 +78,12 @@ class WalkOrders:
         self._following = False
         self._files: dict[str, tuple[str, ...]] = {}
         self._walkthrough: Walkthrough | None = None
-        self.opened = False
+        self._shown: WalkthroughScreen | None = None
+
+    @property
+    def opened(self) -> bool:
         """Whether the walkthrough's screen is on top."""
+        return self._shown is not None
 
     @property
     def state(self) -> State:
@@ -106,15 +111,15 @@ class WalkOrders:
             return
         from leaktui.tui.screens.walkthrough import WalkthroughScreen
 
-        self.opened = True
+        self._shown = WalkthroughScreen(self)
         self._walk.happen(Resumed(self._clock()))
-        self._screen.app.push_screen(WalkthroughScreen(self))
+        self._screen.app.push_screen(self._shown)
 
     def leave(self) -> None:
         """Back to the panes; the clock stands meanwhile."""
         if not self.opened:
             return
-        self.opened = False
+        self._shown = None
         self._walk.happen(Held(self._clock()))
         self._screen.app.pop_screen()
         self._screen.redraw()
@@ -144,6 +149,8 @@ class WalkOrders:
             (pid, open_target), self._next = self._next, None
             self._screen.follow(open_target, f"pid {pid}")
             self._following = False
+        if self._shown is not None:
+            self._shown.draw()
 
     # -- what it leads to ----------------------------------------------------------------------
 

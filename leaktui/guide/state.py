@@ -87,6 +87,7 @@ class WishKind(Enum):
     HOLDERS = "look who holds an object"
     DETAIL = "look closely at a goroutine"
     INSPECT = "have a debugger look at a goroutine"
+    TRACE = "take an execution trace"
     EXPLAIN = "read the function"
     WRITE = "write the report"
     SWAP = "run the repaired build"
@@ -107,13 +108,15 @@ class Wish:
 class Question:
     """Something that costs, asked where it occurs. Left alone it means no, at `expires` on the walkthrough's clock.
 
-    `expires` is None where it may stand for ever.
+    `expires` is None where it may stand for ever. `unasked` is what no answer means: yes only on a process that is our
+    own, the demo's.
     """
 
     what: str
     cost: str
     wish: Wish
     expires: float | None = None
+    unasked: bool = False
 
 
 class Outcome(Enum):

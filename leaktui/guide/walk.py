@@ -220,7 +220,7 @@ def _ask(state: State, sight: Sight) -> State:
     if state.question is not None:
         expires = state.question.expires
         if state.auto and expires is not None and state.seconds >= expires:
-            return _answer(state, yes=False, nobody=True)
+            return _answer(state, yes=state.question.unasked, nobody=True)
         return state
     if not state.paced:
         return state

@@ -173,6 +173,8 @@ class Walkthrough:
             watched.arm({wish.ledger})
         elif kind is WishKind.DISARM:
             watched.disarm()
+        elif kind is WishKind.TRACE:
+            watched.take_trace(_TRACE_SECONDS)
         elif kind is WishKind.HOLDERS:
             session.order({Want.HOLDERS}, subject=wish.subject)
         elif kind is WishKind.DETAIL:

@@ -77,6 +77,8 @@ def test_the_demo_from_start_to_the_source_line(
     terminal: Callable[[str, tuple[int, int]], Terminal], size: tuple[int, int]
 ) -> None:
     window = terminal("demo", size)
+    window.wait(lambda text: "Walkthrough" in text and "storefront" in text)
+    window.press("Escape")
     sure = re.compile("likely|proven")
     screen = window.wait(lambda text: "LEAK" in text and "client.go:" in text and sure.search(text), 120)
     assert "inventory.(*Client).Stock" in screen
@@ -98,6 +100,33 @@ def test_the_demo_from_start_to_the_source_line(
         time.sleep(0.1)
     assert window.status.read_text(encoding="utf-8").strip() == "0"
     while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the demo outlived leaktui"
+        time.sleep(0.1)
+
+
+def test_the_demo_leads_to_the_fix_without_a_key(
+    terminal: Callable[[str, tuple[int, int]], Terminal],
+) -> None:
+    window = terminal("demo --pace 4", (80, 24))
+    frames: list[str] = []
+
+    def ended(text: str) -> object:
+        frames.append(text)
+        return re.search(r"LEAK, fixed, in (\d):(\d\d) of 3:00", text)
+
+    last = window.wait(ended, 240)
+    found = re.search(r"in (\d):(\d\d) of 3:00", last)
+    assert found is not None and int(found[1]) < 3
+    seen = "\n".join(frames)
+    assert re.search(r"inventory\.\(\*Client\)\.Stock  client\.go:\d+", seen)
+    assert "returns here without Close" in seen and "+" in seen
+    assert "verdict: fixed" in last and "┆" in last
+    pids = {int(pid) for pid in re.findall(r"pid (\d+)", "\n".join(text.splitlines()[0] for text in frames))}
+    assert len(pids) == 2, "the screen follows to the repaired build"
+    assert all(len(line) <= 80 for text in frames for line in text.splitlines())
+    window.press("q")
+    deadline = time.monotonic() + 15
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline, "the demo outlived leaktui"
         time.sleep(0.1)
 

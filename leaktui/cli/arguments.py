@@ -202,14 +202,10 @@ def _add_guide(commands: argparse._SubParsersAction[_Parser]) -> None:
         "On the screen the same is the key w, or `leaktui --walkthrough`.\n\n" + _PPROF_NOTES,
     )
     _add_target(parser)
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="form", help="the leaktui.guide/1 form"
-    )
+    parser.add_argument("--json", action="store_const", const="json", dest="form", help="as leaktui.guide/1")
     _add_consent(parser)
     _add_source_roots(parser)
-    parser.add_argument(
-        "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
-    )
+    parser.add_argument("--show-secrets", action="store_true", default=False, help="mask nothing")
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.set_defaults(form="text")
 
@@ -526,6 +522,13 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
         "--lean", action="store_true", help="for slow links: plain colours, slow ticks, no animation"
     )
     group.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR)")
+    group.add_argument(
+        "--pace",
+        type=parse_pace,
+        default=1.0,
+        metavar="N",
+        help="how fast the walkthrough goes by itself: 2 leaves half the time to read",
+    )
 
 
 # -- values ------------------------------------------------------------------------------------
@@ -543,6 +546,11 @@ def parse_pid(text: str) -> int:
 def parse_seconds(text: str) -> float:
     """A length of time in seconds. Raises argparse.ArgumentTypeError."""
     return _parse_number(text, "a number of seconds", LONGEST_WATCH_SECONDS)
+
+
+def parse_pace(text: str) -> float:
+    """How many times as fast as usual. Raises argparse.ArgumentTypeError."""
+    return _parse_number(text, "a pace", 10.0)
 
 
 def parse_rate(text: str) -> float:

@@ -109,6 +109,7 @@ def run_app(
             at_once=swap is not None or options.walkthrough,
             swap=swap,
             brief=getattr(options, "demo_fix", False),
+            pace=options.pace,
         ),
         **arguments,
     )

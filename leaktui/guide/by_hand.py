@@ -78,7 +78,7 @@ def _who(finding: Finding | None, pid: int | None, url: str, leaktui: str) -> li
 
 def _line(finding: Finding | None, url: str, leaktui: str) -> list[str]:
     lines = [f"leaktui diagnose {leaktui} --json"]
-    if finding is not None and url and finding.kind in _PROFILES:
+    if finding is not None and finding.function and url and finding.kind in _PROFILES:
         function = printable(finding.function, 200).rsplit(".", 1)[-1]
         listing = f"go tool pprof -list {shlex.quote(function)} {url}/{_PROFILES[finding.kind]}"
         lines.insert(0, listing)

@@ -14,6 +14,9 @@ from leaktui.model.finding import Confidence, LeakKind
 ANSWER_SECONDS = 10.0
 """A question nobody answers is taken as no after so long, when the walkthrough goes by itself."""
 
+DEMO_SECONDS = 6.0
+"""In the demo, where the process is ours, it is taken as yes after so long."""
+
 _DOUBT_SECONDS = 5.0
 """The free sources have so long to prove the line before anything that costs is offered."""
 
@@ -59,7 +62,8 @@ def _probes(state: State, sight: Sight) -> Question | None:
         f"Arm kernel probes to prove which line it is ({kind.value})?",
         f"{_COSTS[finding.kind][0].upper()}{_COSTS[finding.kind][1:]}. Nothing is stopped; they are taken out again.",
         Wish(WishKind.ARM, ledger=kind),
-        state.seconds + ANSWER_SECONDS,
+        state.seconds + (DEMO_SECONDS if state.demo else ANSWER_SECONDS),
+        unasked=state.demo,
     )
 
 

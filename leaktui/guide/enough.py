@@ -120,6 +120,8 @@ def _pinned(state: State, sight: Sight) -> bool:
         return True
     if not assessment.settled or state.question is not None:
         return False
+    if finding.location is None and sight.exited is None:
+        return False  # the looks that cost nothing go on: one of them may tell
     kind = LEDGER_OF.get(finding.kind)
     if kind is None or not state.wished(WishKind.ARM):
         return True

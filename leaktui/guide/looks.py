@@ -61,6 +61,9 @@ def wishes_of(state: State, sight: Sight) -> tuple[Wish, ...]:
     name, finding = state.current.step.name, state.finding
     if name is Name.BASELINE:
         return (Wish(WishKind.BASELINE),)
+    if name is Name.LINE and finding is not None and finding.location is None:
+        settled = sight.assessment.settled and sight.offers(Want.TRACE)
+        return (Wish(WishKind.TRACE),) if settled and Want.TRACE not in sight.under_way else ()
     if name is Name.CONFIRM and finding is not None:
         disarm = (Wish(WishKind.DISARM),) if state.wished(WishKind.ARM) else ()
         if state.address and sight.offers(Want.HOLDERS):

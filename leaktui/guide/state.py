@@ -87,6 +87,7 @@ class WishKind(Enum):
     HOLDERS = "look who holds an object"
     DETAIL = "look closely at a goroutine"
     INSPECT = "have a debugger look at a goroutine"
+    TRACE = "take an execution trace"
     EXPLAIN = "read the function"
     WRITE = "write the report"
     SWAP = "run the repaired build"
@@ -107,13 +108,15 @@ class Wish:
 class Question:
     """Something that costs, asked where it occurs. Left alone it means no, at `expires` on the walkthrough's clock.
 
-    `expires` is None where it may stand for ever.
+    `expires` is None where it may stand for ever. `unasked` is what no answer means: yes only on a process that is our
+    own, the demo's.
     """
 
     what: str
     cost: str
     wish: Wish
     expires: float | None = None
+    unasked: bool = False
 
 
 class Outcome(Enum):
@@ -139,7 +142,8 @@ class State:
     """The whole walkthrough.
 
     `at` is the step that is being done, `shown` the one that is looked at; `seconds` the clock. `auto` says that it
-    goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader.
+    goes by itself. `paced` is False where nobody reads along: then nothing waits for a reader; `pace` 2 is for one
+    who reads twice as fast.
     `agreed` is when a question was last answered with yes. `holder`, `address` and `goid` are the one real case that
     is looked at.
     `blocked` says in a sentence why nothing more can be found out (the process is gone, nothing can be seen).
@@ -153,6 +157,7 @@ class State:
     held: bool = False
     auto: bool = True
     paced: bool = True
+    pace: float = 1.0
     read_only: bool = False
     demo: bool = False
     eager: bool = False

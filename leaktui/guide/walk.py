@@ -38,15 +38,17 @@ def begin(
     names: Sequence[Name] | None = None,
     auto: bool = True,
     paced: bool = True,
+    pace: float = 1.0,
     read_only: bool = False,
 ) -> State:
     """A walkthrough at its start. In a *demo* there is a repaired build to prove at the end.
 
-    With *paced* it leaves time to read; without, nothing waits for a reader and nothing is asked.
+    With *paced* it leaves time to read (*pace* 2: half of it); without, nothing waits for a reader and nothing is
+    asked.
     """
     wanted = names or [step.name for step in STEPS if demo or step.name is not Name.VERIFY]
     steps = tuple(StepState(step) for step in STEPS if step.name in wanted)
-    return State(steps=steps, demo=demo, auto=auto, paced=paced, read_only=read_only)
+    return State(steps=steps, demo=demo, auto=auto, paced=paced, pace=pace, read_only=read_only)
 
 
 def step(state: State, event: Event) -> State:
@@ -146,12 +148,13 @@ def _gave_up(state: State) -> str:
 
 def _judge(state: State, sight: Sight) -> State:
     """The suspect as it is known now, until one real case of it has been looked at."""
-    name = state.current.step.name
-    if name in (Name.ATTACH, Name.VERIFY):
+    name, culprit = state.current.step.name, sight.culprit
+    if name is Name.ATTACH or state.wished(WishKind.SWAP):
         return state
     looked = state.named(Name.CONFIRM)
-    culprit = sight.culprit
-    if culprit is not None and (state.finding is None or looked is None or not looked.over):
+    # One that was looked at closely stays, unless it is now known where it was not.
+    open_still = looked is None or not looked.over or state.finding is None or state.finding.location is None
+    if culprit is not None and open_still:
         state = replace(state, finding=culprit)
     if name is Name.REPORT and state.outcome in (Outcome.OPEN, Outcome.UNDECIDED) and not state.blocked:
         state = replace(
@@ -217,7 +220,7 @@ def _ask(state: State, sight: Sight) -> State:
     if state.question is not None:
         expires = state.question.expires
         if state.auto and expires is not None and state.seconds >= expires:
-            return _answer(state, yes=False, nobody=True)
+            return _answer(state, yes=state.question.unasked, nobody=True)
         return state
     if not state.paced:
         return state
@@ -275,9 +278,11 @@ def _read(state: State) -> bool:
         return True
     if current.ended is None or current.began is None or state.shown != state.at:
         return False
-    rest = state.seconds - current.ended
+    rest = (state.seconds - current.ended) * state.pace
     if current.progress is Progress.SKIPPED:
         return rest >= _SEE_SKIPPED_SECONDS
     if state.seconds > _LATE_SECONDS:
         return rest >= _SEE_RESULT_SECONDS / 2
-    return rest >= _SEE_RESULT_SECONDS and state.seconds - current.began >= current.step.reading
+    return (
+        rest >= _SEE_RESULT_SECONDS and (state.seconds - current.began) * state.pace >= current.step.reading
+    )

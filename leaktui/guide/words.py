@@ -74,7 +74,7 @@ def place_of(frame: Frame | None) -> str:
 
 def name_of(function: str) -> str:
     """A Go function, short and safe."""
-    return printable(short_function(function), 300) or "a function of no name"
+    return printable(short_function(function), 300) or "the place is not known"
 
 
 def in_bytes(metric: Metric) -> bool:

@@ -58,14 +58,11 @@ ACTIONS: tuple[Action, ...] = (
         "open", ("enter",), "Enter", "open", "go down: row → stack → source line",
         Topic.LOOK, Place.BOTH, 1, palette=False,
     ),
+    Action("back", ("escape",), "Esc", "back", "up; end filter or look", Topic.LOOK, rank=2, palette=False),
     Action(
-        "back", ("escape",), "Esc", "back", "up; end a filter; give up a long look",
-        Topic.LOOK, rank=2, palette=False,
+        "next_part", ("tab",), "Tab", "part", "list or details", Topic.LOOK, palette=False, beside=True
     ),
-    Action(
-        "next_part", ("tab",), "Tab", "other part", "from the list to its details and back",
-        Topic.LOOK, palette=False,
-    ),
+    Action("walkthrough", ("w",), "w", "guide", "step by step to the line and the fix", Topic.LOOK, rank=2),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
     Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
     Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),
@@ -87,7 +84,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("export", ("e",), "e", "export", "pane or report to file", Topic.APP, rank=11),
     Action("edit", ("o",), "o", "edit", "line in $EDITOR", Topic.APP, beside=True),
     Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
-    Action("walkthrough", ("w",), "w", "guide", "to the line, step by step", Topic.APP, rank=2, beside=True),
     Action(
         "help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False, beside=True
     ),

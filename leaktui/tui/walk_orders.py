@@ -38,6 +38,7 @@ from leaktui.tui.source import OpenTarget
 from leaktui.walkthrough import Means, Walkthrough
 
 if TYPE_CHECKING:
+    from leaktui.tui.screens.walkthrough import WalkthroughScreen
     from leaktui.tui.screens.watch import WatchScreen
 
 _SUSPECTS, _HEAP, _GOROUTINES, _BODIES = range(4)
@@ -55,12 +56,13 @@ class Walking:
     """How a walkthrough is to go. `at_once` opens it with the screen.
 
     `swap` puts the repaired build in the place of what is looked at: its pid
-    and how to open it. `brief` goes to the proof of the fix by the shortest way.
+    and how to open it. `brief` goes to the proof of the fix by the shortest way; `pace` 2 leaves half the time to read.
     """
 
     at_once: bool = False
     swap: Callable[[], tuple[int, OpenTarget]] | None = None
     brief: bool = False
+    pace: float = 1.0
     clock: Callable[[], float] = time.monotonic
 
 
@@ -76,8 +78,12 @@ class WalkOrders:
         self._following = False
         self._files: dict[str, tuple[str, ...]] = {}
         self._walkthrough: Walkthrough | None = None
-        self.opened = False
+        self._shown: WalkthroughScreen | None = None
+
+    @property
+    def opened(self) -> bool:
         """Whether the walkthrough's screen is on top."""
+        return self._shown is not None
 
     @property
     def state(self) -> State:
@@ -91,6 +97,7 @@ class WalkOrders:
             state = begin(
                 demo=self._walking.swap is not None,
                 names=BRIEF if self._walking.brief else None,
+                pace=self._walking.pace,
                 read_only=self._screen.leaktui.read_only,
             )
             self._walkthrough = Walkthrough(state, means, clock=self._clock, run_aside=self._run_aside)
@@ -104,15 +111,15 @@ class WalkOrders:
             return
         from leaktui.tui.screens.walkthrough import WalkthroughScreen
 
-        self.opened = True
+        self._shown = WalkthroughScreen(self)
         self._walk.happen(Resumed(self._clock()))
-        self._screen.app.push_screen(WalkthroughScreen(self))
+        self._screen.app.push_screen(self._shown)
 
     def leave(self) -> None:
         """Back to the panes; the clock stands meanwhile."""
         if not self.opened:
             return
-        self.opened = False
+        self._shown = None
         self._walk.happen(Held(self._clock()))
         self._screen.app.pop_screen()
         self._screen.redraw()
@@ -142,6 +149,8 @@ class WalkOrders:
             (pid, open_target), self._next = self._next, None
             self._screen.follow(open_target, f"pid {pid}")
             self._following = False
+        if self._shown is not None:
+            self._shown.draw()
 
     # -- what it leads to ----------------------------------------------------------------------
 

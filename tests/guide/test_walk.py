@@ -578,6 +578,16 @@ def test_a_better_answer_replaces_the_first() -> None:
     assert "main.other" not in said(state, Name.REPORT)
 
 
+def test_a_line_that_is_known_late_is_still_taken() -> None:
+    nowhere = replace(SUSPECT, location=None, function="")
+    walker = Walker(leaking(nowhere), begin(demo=True, paced=True))
+    walker.until(lambda state: state.current.step.name is Name.REPORT)
+    walker.shown = from_memory()
+    state = walker.until(lambda state: state.wished(WishKind.SWAP))
+    assert state.finding == PROVEN
+    assert [wish.finding for wish in state.wishes if wish.kind is WishKind.SWAP] == [PROVEN]
+
+
 def test_sources_that_do_not_answer_are_not_waited_for_for_ever() -> None:
     from leaktui.model.capability import Source, SourceState
 

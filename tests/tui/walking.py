@@ -50,12 +50,12 @@ async def go_to_step(pilot: Pilot[None], clock: Clock, name: Name, *, over: bool
         state = state_of(pilot.app)
         return state.current.step.name is name and (state.current.over or not over)
 
-    for _ in range(400):
+    for _ in range(200):
         screen = pilot.app.screen
         assert isinstance(screen, WalkthroughScreen)
         screen.look()
         await pilot.pause()
         if there():
             return
-        clock.time += 0.5
+        clock.time += 1.5
     raise AssertionError(f"still at {state_of(pilot.app).current.step.name}")

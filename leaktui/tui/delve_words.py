@@ -44,9 +44,10 @@ def refusal(facts: Facts, want: Want | None = None, *, read_only: bool = False) 
     if source is not None and source.state is SourceState.WAITING and capability is None:
         return Refusal("whether Delve works here is still being found out", "try again in a moment")
     if capability is not None:
+        # A headless server of somebody else is looked at, and no more.
         return Refusal(
-            printable(capability.reason, _LONGEST) or "Delve cannot do this here",
-            printable(capability.remedy, _LONGEST),
+            "no tracepoints are set through somebody else's server",
+            "run leaktui on the machine of the process, with --pid",
         )
     if source is not None and source.detail:
         return Refusal(printable(source.detail, _LONGEST), printable(source.remedy, _LONGEST))

@@ -126,8 +126,35 @@ def test_a_program_without_pprof_linked(target_factory: TargetFactory) -> None:
     assert "does not link net/http/pprof" in sentence and 'import _ "net/http/pprof"' in sentence
 
 
+def test_a_program_is_started_and_ends_with_the_command(tmp_path: Path) -> None:
+    lived = tmp_path / "lived"
+    ended = run(
+        "doctor", "--exec", "/bin/sh", "--", "-c", f"trap 'touch {lived}; exit' TERM; sleep 20 & wait"
+    )
+    assert ended.status == 2
+    assert "was not built by the Go toolchain" in ended.err
+    assert lived.exists(), "it was not asked to end"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("doctor", "--exec", "/bin/false"), "the program ended at once"),
+        (("doctor", "--exec", "/nowhere/app"), "cannot be run"),
+        (("doctor", "--exec", "/bin/true", "--pid", "1"), "another one was named"),
+        (("doctor", "--pid", "1", "--", "-x"), "there is no --exec"),
+        (("doctor", "--dlv", "nowhere"), "is no address of a headless Delve"),
+        (("diagnose", "--pid", "1", "--allow", "murder"), "choose from pause, breakpoints"),
+    ],
+)
+def test_what_starts_or_connects_nothing(arguments: tuple[str, ...], said: str) -> None:
+    ended = run(*arguments)
+    assert ended.status == 2
+    assert said in ended.sentence
+
+
 def test_only_what_can_be_left_out_can_be_left_out() -> None:
-    assert "memory, probes and pprof" in run("diagnose", "--pid", "1", "--without", "proc").sentence
+    assert "memory, probes, pprof and delve" in run("diagnose", "--pid", "1", "--without", "proc").sentence
 
 
 @pytest.mark.go

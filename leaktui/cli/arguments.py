@@ -264,7 +264,8 @@ def parse_sources(text: str) -> frozenset[str]:
     unknown = sorted(names - _OPTIONAL_SOURCES)
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"{printable(unknown[0], 40)!r} is no source that can be left out; those are memory, probes, pprof, delve"
+            f"{printable(unknown[0], 40)!r} is no source that can be left out; "
+            "those are memory, probes, pprof and delve"
         )
     return names
 

@@ -86,7 +86,7 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
         engines.append(MemoryEngine(pid))
     if pid is not None and "probes" not in options.without and not getattr(options, "read_only", False):
         engines.append(ProbesEngine(pid))
-    if "pprof" not in options.without:
+    if "pprof" not in options.without and (pid is not None or url is not None):
         engines.append(PprofEngine(pid, url, credentials=credentials, insecure=bool(options.insecure)))
     # A diagnosis never attaches a debugger; elsewhere each order of one asks first.
     if (

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.row import Row, format_table
 
-BENCHES = ("startup", "profile", "trace", "memory", "holders", "churn", "probes", "tui")
+BENCHES = ("startup", "profile", "trace", "memory", "holders", "churn", "probes", "debugger", "tui")
 _README = Path(__file__).parents[2] / "README.md"
 _BEGIN, _END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"
 

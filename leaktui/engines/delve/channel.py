@@ -58,7 +58,7 @@ class Channel:
         """Send what is left of earlier messages; whether that is all. Raises ChannelClosed."""
         try:
             while self._unsent:
-                sent = self._socket.send(memoryview(self._unsent)[:_CHUNK])
+                sent = self._socket.send(bytes(self._unsent[:_CHUNK]))
                 del self._unsent[:sent]
         except BlockingIOError:
             return False

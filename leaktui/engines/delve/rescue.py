@@ -1,10 +1,10 @@
 """A target that has to be freed from a Delve that is dead, silent, talks nonsense, or has lost who spoke to it.
 
-Law: the gentlest way first. What the kernel does when a debugger dies: it lets its target run, and delivers the
-signal a thread stood at. Without breakpoints and with the target running there is none, and nothing happens; where
-Delve held it halted, or a thread stood at a breakpoint, it is SIGTRAP, and the target dies. So a Delve that still
-lives is asked over a new connection, then with SIGTERM (only while the target stands: it then detaches at once), and
-killed last.
+Law: the gentlest way first. What the kernel does when a debugger dies: it lets its target run, some threads stopped
+until SIGCONT. Without breakpoints the target lives on, also when it stood halted (measured on Linux 6.18), unless a
+SIGTRAP of Delve's was just on its way; with them a thread soon comes by one, and SIGTRAP with nobody tracing is
+death. So a Delve that still lives is asked over a new connection, then with SIGTERM (only while the target stands: it
+then detaches at once), and killed last.
 """
 
 from __future__ import annotations

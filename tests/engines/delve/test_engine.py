@@ -313,6 +313,7 @@ def test_a_stopped_target_stays_stopped(run_values: RunValues) -> None:
 
     with run_values() as process, engine_on(process.pid) as engine:
         os.kill(process.pid, signal.SIGSTOP)
+        assert wait_until(lambda: traced.state_of(process.pid) == "T", 10)
         try:
             request = Request(frozenset({Want.EVALUATION}), allow_pauses=True, expression="1")
             (refused,) = engine.capture(request, threading.Event())

@@ -42,7 +42,7 @@ async def test_a_burst_is_asked_for_each_time_with_its_cost() -> None:
         await pilot.press("T")
         assert isinstance(app.screen, BurstScreen)
         text = " ".join(screen_text(app).replace("│", " ").split())
-        assert "Each hit stops the target for about 1 to 2 ms" in text and "condition does not hold" in text
+        assert "Each hit stops the target for about 1 to 4 ms" in text and "condition does not hold" in text
         assert "0.3 to 1.3 s" in text and "kill -9" in text and "all but stands still" not in text
         await pilot.press("1")
         text = " ".join(screen_text(app).replace("│", " ").split())

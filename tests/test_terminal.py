@@ -187,3 +187,36 @@ def _leaktui_on(pid: int) -> list[int]:
                 if b"leaktui" in command and str(pid).encode() in command:
                     found.append(int(entry.name))
     return found
+
+
+@pytest.mark.dlv
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "200x50"])
+def test_a_burst_of_tracepoints_from_the_question_to_the_source(
+    terminal: Callable[[str, tuple[int, int]], Terminal],
+    target_factory: TargetFactory,
+    size: tuple[int, int],
+) -> None:
+    truth = expected("earlyreturn")
+    assert truth is not None
+    with target_factory("earlyreturn", rate=10) as target:
+        window = terminal(f"--pid {target.pid}", size)
+        window.wait(lambda text: re.search(r"bodies +\d", text), 120)
+        window.press("T")
+        window.wait(lambda text: "Record a burst" in text and "kill -9" in text)
+        window.press("2", "5")
+        window.wait(lambda text: "[x] bodies opened" in text and "[ ] garbage" in text)
+        window.press("y")
+        window.wait(lambda text: "bodies by owner" in text and "recorded" in text, 120)
+        screen = window.wait(lambda text: f"main.go:{truth.line}" in text, 30)
+        assert all(len(line) <= size[0] for line in screen.splitlines())
+        window.press("g")
+        window.wait(lambda text: "hits · in order" in text)
+        window.press("Enter")
+        window.wait(lambda text: "after the burst began" in text and "Stack" in text)
+        window.press("q")
+        deadline = time.monotonic() + 60
+        while not window.status.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert window.status.read_text(encoding="utf-8").strip() == "0"
+        assert "TracerPid:\t0" in Path(f"/proc/{target.pid}/status").read_text()

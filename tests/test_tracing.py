@@ -207,7 +207,7 @@ def test_it_asks_at_a_terminal_and_no_is_no(history: Path) -> None:
         assert process.wait(30) == 2
         os.close(main)
         text = " ".join(said.decode().split())
-        assert "1 to 2 ms" in text and "kill -9" in text
+        assert "1 to 4 ms" in text and "kill -9" in text
 
 
 @pytest.mark.parametrize(

@@ -59,10 +59,10 @@ presets:
   roundtrip[=HOST]  net/http.(*Transport).RoundTrip, with method, host and path
   bodies            responses as they are returned and their Close, paired: opened, closed, left open by owner
 
-what it costs: attaching stops the target once for 0.3 to 1.3 s, each hit for about 1 to 2 ms, also one for
+what it costs: attaching stops the target once for 0.3 to 1.3 s, each hit for about 1 to 4 ms, also one for
 which the condition does not hold. A tracepoint on what is called all the time (mallocgc) all but stops the
-target until the budget is spent. However leaktui ends, everything is taken out in order; but if dlv itself
-is killed with kill -9 while tracepoints are set, the target may die.
+target until the budget is spent. However leaktui ends, everything is taken out in order; but killing dlv
+itself (kill -9) while tracepoints are set kills the target.
 It asks first. Where nobody can be asked it needs --allow pause,breakpoints; --read-only forbids it.
 
 Ctrl-C ends the burst in order and prints what there is.

@@ -9,7 +9,7 @@ from leaktui.engines.delve.costs import KILL_COST
 from leaktui.model.tracepoint import TracepointPlan, TracepointRun
 from leaktui.text import format_count, format_duration, short_function
 
-_HIT_MS = (1.0, 2.0)
+_HIT_MS = (1.0, 4.0)
 _BUSY = frozenset(
     {
         "runtime.mallocgc",
@@ -36,7 +36,7 @@ def expected_cost(plan: TracepointPlan, *, attached: bool = False) -> tuple[str,
     least, most = (plan.most_hits * ms / 1000 for ms in _HIT_MS)
     bound = plan.most_stops_ms / 1000
     hits = (
-        "Each hit stops the target for about 1 to 2 ms, also where the condition does not hold: at most "
+        "Each hit stops the target for about 1 to 4 ms, also where the condition does not hold: at most "
         f"{format_count(plan.most_hits)} hits, {format_duration(min(least, bound))} to "
         f"{format_duration(min(most, bound))} in all, within {format_duration(plan.seconds)}."
     )

@@ -5,6 +5,7 @@ Law: Delve is attached by an order only: not attached is no failure. A refusal c
 
 from __future__ import annotations
 
+from leaktui.engines.delve.costs import LOOK_KILL_COST
 from leaktui.engines.protocol import DEBUGGING, Want
 from leaktui.model.capability import Source, SourceState
 from leaktui.model.tracepoint import TracepointRun
@@ -15,12 +16,14 @@ from leaktui.tui.probe_words import Refusal, armed_kinds
 from leaktui.tui.widgets.toned import Line, Span, fit_line, join, line_width, wrap_line
 from leaktui.tui.wording import STATE_MARKS
 
+_WORST = f"{LOOK_KILL_COST[:1].upper()}{LOOK_KILL_COST[1:]}."
 INSPECTING = (
-    "It stops the target for a few milliseconds while frames, arguments and locals are read. " + ATTACHING
+    "It stops the target for some milliseconds, seldom over 100, while frames, arguments and locals are read. "
+    f"{ATTACHING} {_WORST}"
 )
 EVALUATING = (
-    "It stops the target for a few milliseconds while the expression is evaluated. No function of the target is "
-    "called. " + ATTACHING
+    "It stops the target for some milliseconds while the expression is evaluated. No function of the target is "
+    f"called. {ATTACHING} {_WORST}"
 )
 _LONGEST = 400
 _MOST_LINES = 4
@@ -44,9 +47,10 @@ def refusal(facts: Facts, want: Want | None = None, *, read_only: bool = False) 
     if source is not None and source.state is SourceState.WAITING and capability is None:
         return Refusal("whether Delve works here is still being found out", "try again in a moment")
     if capability is not None:
+        # A headless server of somebody else is looked at, and no more.
         return Refusal(
-            printable(capability.reason, _LONGEST) or "Delve cannot do this here",
-            printable(capability.remedy, _LONGEST),
+            "no tracepoints are set through somebody else's server",
+            "run leaktui on the machine of the process, with --pid",
         )
     if source is not None and source.detail:
         return Refusal(printable(source.detail, _LONGEST), printable(source.remedy, _LONGEST))

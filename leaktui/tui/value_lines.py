@@ -173,6 +173,15 @@ def _variable_lines(variable: Variable, place: _Place, opened: Set[Key]) -> list
         return lines
     for number, child in enumerate(variable.children[:_MOST_CHILDREN]):
         lines += _variable_lines(child, place.child(number, variable, child), opened)
+    if (
+        variable.type_name.startswith(("chan ", "<-chan ", "chan<- "))
+        and variable.length
+        and place.expression
+    ):
+        contents = f"*{place.expression}.buf"
+        text = f"{' ' * (place.indent + 4)}what is queued: {printable(contents, 200)}"
+        link = ExpressionLink(contents, place.goid, place.frame_index)
+        return [*lines, DocLine(((text, "accent"),), link, wrap=False)]
     missing = max(0, (variable.length or 0) - len(variable.children), len(variable.children) - _MOST_CHILDREN)
     if missing and variable.length is not None:
         lines.append(_missing_line(variable, missing, place))

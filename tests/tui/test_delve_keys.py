@@ -17,7 +17,7 @@ from leaktui.tui.screens.consent import ConsentScreen
 from leaktui.tui.screens.expression import ExpressionScreen
 from leaktui.tui.screens.watch import PANES, WatchScreen
 from tests.tui.driving import make_app, screen_text, wait_for, wait_for_facts, watch_screen
-from tests.tui.fakes import NO_DELVE, FakeInvestigation, attached, debugging, probing
+from tests.tui.fakes import DELVE, NO_DELVE, FakeInvestigation, attached, debugging, probing
 from tests.tui.scene import NOW, PROBING_CAPABILITIES
 
 SMALL = (80, 24)
@@ -42,7 +42,7 @@ async def test_a_burst_is_asked_for_each_time_with_its_cost() -> None:
         await pilot.press("T")
         assert isinstance(app.screen, BurstScreen)
         text = " ".join(screen_text(app).replace("│", " ").split())
-        assert "Each hit stops the target for about 1 to 2 ms" in text and "condition does not hold" in text
+        assert "Each hit stops the target for about 1 to 4 ms" in text and "condition does not hold" in text
         assert "0.3 to 1.3 s" in text and "kill -9" in text and "all but stands still" not in text
         await pilot.press("1")
         text = " ".join(screen_text(app).replace("│", " ").split())
@@ -252,6 +252,21 @@ async def test_without_dlv_it_says_how_to_get_it(key: str) -> None:
         await pilot.press(*GOROUTINES, key)
         await wait_for(pilot, lambda: "dlv is not on PATH" in screen_text(app))
         assert "go install" in screen_text(app)
+
+
+async def test_somebody_elses_server_is_only_looked_at() -> None:
+    looking_only = replace(DELVE, gives=(Want.INSPECTION.value, Want.EVALUATION.value))
+    investigation = debugging(looking_only)
+    investigation.session.allow_pauses = True
+    app = make_app(investigation)
+    async with app.run_test(size=SMALL) as pilot:
+        await wait_for_facts(pilot)
+        await pilot.press("T")
+        assert "somebody else's server" in screen_text(app)
+        await pilot.press("y", "escape", *GOROUTINES, "v")
+        await wait_for(
+            pilot, lambda: [item.wants for item in investigation.session.debugged] == [{Want.INSPECTION}]
+        )
 
 
 @pytest.mark.parametrize("key", ["T", "v"])

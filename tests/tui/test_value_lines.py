@@ -90,6 +90,12 @@ def test_elements_beyond_those_loaded_are_counted_and_can_be_had() -> None:
     assert '["A-1003"] float64 = 12.5' in text_of(prices)
 
 
+def test_what_is_queued_in_a_channel_is_one_enter_away() -> None:
+    lines = inspection_lines(SHOP, {frame_key(1), (*frame_key(1), "queue")})
+    assert line_with(lines, "what is queued").target == ExpressionLink("*queue.buf", 19, 1)
+    assert "qcount uint = 2" in text_of(lines) and "more" not in text_of(lines)
+
+
 @pytest.mark.parametrize(
     ("variable", "shown"),
     [

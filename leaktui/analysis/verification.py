@@ -23,6 +23,9 @@ _FEW = 0.05
 _SHORTEST = 0.75
 """A measurement this much shorter than its baseline is not of the same length."""
 
+_LEAST_LOOKS = 4
+"""A number that was looked at less often may have any trend."""
+
 _LIVELY = 0.1
 """What leaked must be done at least this often, by the baseline's pace."""
 
@@ -85,18 +88,12 @@ def _judge(
     old_share = _share(old)
     share = _share(new)
     expected = new.opened * old_share
-    rises = (
-        new.slope is not None
-        and new.slope.rising
-        and _gain(new) > _STILL * _expected_gain(before, after, old)
-    )
-    if (new.left or 0) >= 3 and share >= _STILL * old_share and (rises or not _has_series(suspect)):
+    goes_on = _goes_on(suspect, before, after, old, new)
+    if (new.left or 0) >= 3 and share >= _STILL * old_share and goes_on:
         return VerificationVerdict.NOT_FIXED, [f"{name} still leaks", *_counted(suspect, old, new)]
-    if rises:
-        return VerificationVerdict.UNDECIDED, [
-            f"{new.name} still rises, but it is not sure that it leaks",
-            *_counted(suspect, old, new),
-        ]
+    if goes_on is not False and _has_series(suspect):
+        text = "rises" if goes_on else "was looked at too seldom to say that it stays as it is"
+        return VerificationVerdict.UNDECIDED, [f"{new.name} {text}", *_counted(suspect, old, new)]
     # Goroutines are counted as they are met, which is seldom where they end at once.
     slack = suspect[0] is not LeakKind.GOROUTINE and _pace(new, after) < _LIVELY * _pace(old, before)
     if expected < _LEAST_EXPECTED or slack:
@@ -112,6 +109,22 @@ def _judge(
         # Sampled allocation sites can change hands: what is inlined here may be called there in another build.
         return VerificationVerdict.UNDECIDED, ["the heap still grows, by what another line allocates"]
     return VerificationVerdict.FIXED, [f"{name} leaks no more", *_counted(suspect, old, new)]
+
+
+def _goes_on(
+    suspect: Suspect, before: Measurement, after: Measurement, old: Measure | None, new: Measure
+) -> bool | None:
+    """Whether the number itself goes on growing as it did; None where too few looks at it tell."""
+    if not _has_series(suspect):
+        return True
+    expected = _gain(old) * after.seconds / before.seconds if old is not None and before.seconds > 0 else 0.0
+    gain, slope = _gain(new), new.slope
+    if slope is not None and slope.rising and gain > _STILL * expected:
+        return True
+    told = slope is not None and slope.points >= _LEAST_LOOKS and slope.seconds >= after.seconds / 2
+    if told and (gain <= _STILL * expected or suspect[0] is LeakKind.HEAP):
+        return False  # a heap may have filled what is bounded now, and have levelled off
+    return True if gain > expected / 2 else None
 
 
 def _taken_over(
@@ -165,13 +178,6 @@ def _rises(measure: Measure) -> bool:
 
 def _gain(measure: Measure) -> float:
     return measure.last - measure.first
-
-
-def _expected_gain(before: Measurement, after: Measurement, old: Measure | None) -> float:
-    """What the old build would have gained in as long a time."""
-    if old is None or before.seconds <= 0:
-        return 0.0
-    return _gain(old) * after.seconds / before.seconds
 
 
 def _share(measure: Measure | None) -> float:

@@ -16,11 +16,12 @@ from leaktui.cli.diagnosing import interruptible
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.output import ProgressLine, open_private, say
 from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
+from leaktui.model.finding import Verdict
 from leaktui.record import ReadSource, Recording, RecordProgress, record
 from leaktui.report.redaction import Redaction
 from leaktui.report.source_excerpt import map_source_path, parse_source_root
 from leaktui.source_text import read_source
-from leaktui.text import format_bytes, format_duration
+from leaktui.text import format_bytes, format_duration, short_function
 
 
 def run_record(options: argparse.Namespace) -> ExitStatus:
@@ -67,8 +68,14 @@ def _summary(recording: Recording, path: str) -> str:
     except OSError:
         size = "it"
     ended = "" if recording.reason == "the time was up" else f" ({recording.reason})"
+    diagnosis = recording.diagnosis
+    if diagnosis.verdict is Verdict.LEAK and diagnosis.suspects:
+        what = short_function(diagnosis.suspects[0].function)
+        shows = f"it shows a leak in {what}" if what else "it shows that something leaks, not where"
+    else:
+        shows = "it does not show what leaks, if anything does"
     return (
-        f"recorded {format_duration(recording.seconds)}{ended}, {size}: look at it with"
+        f"recorded {format_duration(recording.seconds)}{ended}, {size}; {shows}: look at it with"
         f" `leaktui open {shlex.quote(path)}`, on any machine"
     )
 

@@ -83,6 +83,15 @@ def test_a_process_that_does_not_do_it_is_no_proof() -> None:
     assert "did not do what leaked" in said.reasons[0]
 
 
+@pytest.mark.parametrize(("kept", "verdict"), [(3, NOT_FIXED), (0, UNDECIDED)])
+def test_few_looks_prove_nothing_good(kept: int, verdict: VerificationVerdict) -> None:
+    """A machine that is too busy to look at a goroutine more than a few times has not seen it level off."""
+    seldom = goroutines(lambda s: 1 + kept * s, ended=0 if kept else 40)[::12]
+    assert len(seldom) == 3
+    said = verified(goroutines(lambda s: 3 * s), seldom, expecting=LeakKind.GOROUTINE)
+    assert said.verdict is verdict, said.reasons
+
+
 def test_too_little_is_no_proof_either() -> None:
     said = verified(
         goroutines(lambda s: 3 * s), goroutines(lambda s: 0, ended=3), expecting=LeakKind.GOROUTINE

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from leaktui.analysis.trace_summary import summarize_trace
 from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability, Source, SourceState
@@ -13,6 +14,7 @@ from leaktui.model.finding import Diagnosis, Verdict
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
+from leaktui.model.trace import TraceSummary
 from leaktui.session.history import Metric, Point
 from tests.tui.scene import (
     ALLOCATION_LEDGER,
@@ -36,6 +38,7 @@ from tests.tui.scene import (
     STARTED,
     TARGET,
 )
+from tests.wire.trace_bytes import read_capture
 
 
 @dataclass
@@ -178,6 +181,15 @@ def probing(*armed: LedgerKind) -> FakeInvestigation:
     investigation.assessment = PROBED
     if armed:
         investigation.arm(armed)
+    return investigation
+
+
+def traced(trace: TraceSummary | None = None) -> FakeInvestigation:
+    """The same with an execution trace; a recorded one where none is given."""
+    if trace is None:
+        trace = summarize_trace([read_capture("go1.27-h1")])
+    investigation = FakeInvestigation()
+    investigation.session.snapshot = replace(SNAPSHOT, trace=trace)
     return investigation
 
 

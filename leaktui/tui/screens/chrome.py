@@ -21,7 +21,6 @@ from leaktui.tui.probe_words import SHORT_NOUNS, armed_kinds
 from leaktui.tui.widgets.key_bar import KeyHint
 from leaktui.tui.widgets.toned import Line, join, spread
 
-
 _IN_FLAMES = {"open": "zoom in", "back": "zoom out", "group": "turn round"}
 
 

@@ -226,7 +226,7 @@ def test_recorded_traces_add_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in capture_names() if name.endswith("h1")])
 def test_who_had_the_connection_opened_is_another_matter(name: str) -> None:
-    """The dial stack of a body left open is a request all right, but with keep-alive not always the one that left it."""
+    """The dial stack of a body left open is a request all right, but not always the one that left it."""
     kept = [item for item in summarize_trace([read_capture(name)]).handoffs if item.released_ns is None]
     opened = [item for item in kept if item.connection_stack]
     assert opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from textual.app import App, ComposeResult
 
@@ -95,7 +96,7 @@ async def test_the_selection_stays_with_its_node() -> None:
 async def test_deep_stacks_scroll_and_what_is_not_seen_is_not_asked_for() -> None:
     app = FlameApp()
     nodes = [Node(f"n{depth}", 10) for depth in range(200)]
-    for above, below in zip(nodes, nodes[1:], strict=False):
+    for above, below in pairwise(nodes):
         above.inside = [below]
     thin = Node("thin", 0.001, [Node("thinner", 0.001)])
     nodes[0].inside.append(thin)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from leaktui.analysis.trace_summary import summarize_trace
 from leaktui.engines.protocol import DEBUGGING, LEDGERS, Request, Want
 from leaktui.model.assessment import Assessment
 from leaktui.model.capability import Capability, Impact, Source, SourceState
@@ -14,6 +15,7 @@ from leaktui.model.finding import Diagnosis, Finding, Verdict
 from leaktui.model.ledger import Ledger, LedgerKind
 from leaktui.model.process import GoProcess
 from leaktui.model.snapshot import Snapshot
+from leaktui.model.trace import TraceSummary
 from leaktui.model.tracepoint import TracepointPlan
 from leaktui.model.verification import Measurement
 from leaktui.session.history import Metric, Point
@@ -39,6 +41,7 @@ from tests.tui.scene import (
     STARTED,
     TARGET,
 )
+from tests.wire.trace_bytes import read_capture
 
 
 @dataclass
@@ -237,6 +240,15 @@ def attached(investigation: FakeInvestigation, pause_ms: float = 640.0) -> None:
         for item in investigation.session.snapshot.sources
     )
     investigation.move(sources=sources)
+
+
+def traced(trace: TraceSummary | None = None) -> FakeInvestigation:
+    """The same with an execution trace; a recorded one where none is given."""
+    if trace is None:
+        trace = summarize_trace([read_capture("go1.27-h1")])
+    investigation = FakeInvestigation()
+    investigation.session.snapshot = replace(SNAPSHOT, trace=trace)
+    return investigation
 
 
 def looking() -> FakeInvestigation:

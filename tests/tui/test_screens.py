@@ -26,6 +26,7 @@ from tests.tui.fakes import (
     looking,
     probing,
     read_from_memory,
+    traced,
 )
 from tests.tui.scene import (
     BODY_HOLDERS,
@@ -154,6 +155,42 @@ def test_heap_objects_by_package(snap_compare: Compare) -> None:
 
 def test_call_tree(snap_compare: Compare) -> None:
     assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("2", "c"))
+
+
+TRACE_VIEWS = ["timeline", "blocking", "family", "bodies", "readers", "collections"]
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+@pytest.mark.parametrize("view", TRACE_VIEWS)
+def test_trace(snap_compare: Compare, view: str, size: tuple[int, int]) -> None:
+    keys = ("5", *["g"] * TRACE_VIEWS.index(view))
+    assert snap_compare(make_app(traced()), terminal_size=size, run_before=after_facts(*keys))
+
+
+def test_trace_zoomed_with_a_lane_hidden(snap_compare: Compare) -> None:
+    keys = ("5", "plus", "plus", "shift+right", "right", "down", "m", "down")
+    assert snap_compare(make_app(traced()), terminal_size=SMALL, run_before=after_facts(*keys))
+
+
+def test_body_a_trace_saw_left_open(snap_compare: Compare) -> None:
+    keys = ("5", "g", "g", "g", "m", "enter")
+    assert snap_compare(make_app(traced()), terminal_size=SMALL, run_before=after_facts(*keys))
+
+
+def test_no_trace_yet(snap_compare: Compare) -> None:
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("5"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80", "200"])
+@pytest.mark.parametrize("pane", ["2", "3"], ids=["heap", "goroutines"])
+def test_flame_graph(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
+    keys = (pane, "F", "down", "down")
+    assert snap_compare(make_app(), terminal_size=size, run_before=after_facts(*keys))
+
+
+def test_flame_graph_without_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("2", "F", "down"))
 
 
 def test_filter(snap_compare: Compare) -> None:

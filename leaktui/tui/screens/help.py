@@ -34,7 +34,7 @@ def help_lines(place: Place) -> list[DocLine]:
                 key, label = f"{key} {beside.shown_key}", f"{label}, {beside.label}"
                 text = f"{text}; {beside.help}"
             if panes and action is panes[0]:
-                key, label = " ".join(item.shown_key for item in panes), ""
+                key, label = f"{panes[0].shown_key}–{panes[-1].shown_key}", ""
                 text = ", ".join(item.label for item in panes)
             title = topic.value if first else ""
             first = False
@@ -42,8 +42,8 @@ def help_lines(place: Place) -> list[DocLine]:
                 DocLine(
                     (
                         (f"{title:<15}", "accent"),
-                        (f"{key:<8}" if label else f"{key} ", "strong"),
-                        (f"{label:<13} " if label else "", "plain"),
+                        (f"{key:<8}", "strong"),
+                        (f"{label:<14}" if label else "", "plain"),
                         (text, "muted"),
                     ),
                     wrap=False,

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from leaktui.tui.widgets.line_view import LineView, Underlay
-from leaktui.tui.widgets.toned import Line, Span, Tone, fit_text, plain
+from leaktui.tui.widgets.toned import Line, Span, Tone, fit_line, fit_text, plain
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _GUTTER = 21
@@ -228,7 +228,7 @@ class LaneChart(LineView):
         lines = lines[: height - 2]
         lines += [plain("")] * (height - 2 - len(lines))
         lines.append(self._axis(columns))
-        lines.append(self._reading(readings[self._selected]))
+        lines.append(fit_line(self._reading(readings[self._selected]), width))
         self._drawn = lines
         self.repaint()
 

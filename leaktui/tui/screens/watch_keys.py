@@ -21,6 +21,7 @@ from leaktui.tui.panes.call_tree import CallTreeLevel
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.widgets.line_table import LineTable
 
@@ -131,6 +132,13 @@ class WatchKeys(Screen[None]):
             top.next_kind()
             self.draw_caption()
             self.draw_keys()
+
+    def action_fix(self) -> None:
+        top = self.pane.top
+        if isinstance(top, SuspectsRoot) and top.table.cursor_row is not None:
+            top.open_fix()
+        else:
+            self.notify("a fix is shown for a suspect (1)", markup=False)
 
     def action_calls(self) -> None:
         top = self.pane.top

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from leaktui.analysis.reading.release import explain_release
 from leaktui.analysis.reading.retention import explain_growth
 from leaktui.analysis.reading.unit import GoFile
-from leaktui.analysis.reading.waits import Place, explain_wait
+from leaktui.analysis.reading.waiting import Place
+from leaktui.analysis.reading.waits import explain_wait
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding, LeakKind
 from leaktui.model.frame import Frame

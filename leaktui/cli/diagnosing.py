@@ -219,7 +219,7 @@ def _format(
     redaction = Redaction(show_secrets=options.show_secrets)
     roots = tuple(parse_source_root(text) for text in options.source_roots or ())
     if options.form == "json":
-        return format_json(diagnosis, redaction=redaction)
+        return format_json(diagnosis, roots=roots, redaction=redaction)
     if options.form == "md":
         return format_markdown(diagnosis, roots=roots, redaction=redaction)
     if options.form == "html":

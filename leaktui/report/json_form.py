@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from leaktui.model.finding import Diagnosis, Finding
 from leaktui.model.frame import Frame
+from leaktui.report.explained import diff_lines, explain_suspect
 from leaktui.report.phrases import format_source_detail
 from leaktui.report.redaction import MASKED, Redaction
+from leaktui.report.source_excerpt import SourceRoot
 
 SCHEMA = "leaktui.diagnosis/1"
 
 
-def format_json(diagnosis: Diagnosis, *, redaction: Redaction = MASKED) -> str:
+def format_json(
+    diagnosis: Diagnosis, *, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
+) -> str:
     """*diagnosis* as one JSON document, indented, ending with a line break."""
-    document = diagnosis_document(diagnosis, redaction=redaction)
+    document = diagnosis_document(diagnosis, roots=roots, redaction=redaction)
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def diagnosis_document(diagnosis: Diagnosis, *, redaction: Redaction = MASKED) -> dict[str, Any]:
+def diagnosis_document(
+    diagnosis: Diagnosis, *, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
+) -> dict[str, Any]:
     """*diagnosis* as plain dicts and lists, in the contract's key order."""
     target = diagnosis.target
     target_document: dict[str, Any] = {
@@ -49,14 +56,14 @@ def diagnosis_document(diagnosis: Diagnosis, *, redaction: Redaction = MASKED) -
             for source in diagnosis.sources
         ],
         "verdict": diagnosis.verdict.value,
-        "suspects": [_suspect(finding, redaction) for finding in diagnosis.suspects],
+        "suspects": [_suspect(finding, roots, redaction) for finding in diagnosis.suspects],
         "elapsed_seconds": _decimal(diagnosis.elapsed_seconds),
         "target_pause_ms": _tidy(diagnosis.target_pause_ms),
         "notes": [redaction.text(note) for note in diagnosis.notes],
     }
 
 
-def _suspect(finding: Finding, redaction: Redaction) -> dict[str, Any]:
+def _suspect(finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction) -> dict[str, Any]:
     location = finding.location
     return {
         "kind": finding.kind.value,
@@ -74,6 +81,30 @@ def _suspect(finding: Finding, redaction: Redaction) -> dict[str, Any]:
         ],
         "advice": redaction.text(finding.advice),
         "candidates": [_frame(frame, redaction) for frame in finding.candidates],
+        "explanation": _explanation(finding, roots, redaction),
+    }
+
+
+def _explanation(
+    finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction
+) -> dict[str, Any] | None:
+    """Why it leaks as its source says; null where the source is not at hand, or does not say."""
+    found = explain_suspect(finding, roots).explanation
+    if found is None:
+        return None
+    return {
+        "reason": found.reason.value,
+        "text": redaction.text(found.text),
+        "certain": found.certain,
+        "function": redaction.name(found.function),
+        "file": redaction.name(found.file),
+        "line": found.acquire_line,
+        "first_line": found.first_line,
+        "last_line": found.last_line,
+        "marks": [{"line": mark.line, "note": redaction.text(mark.note)} for mark in found.marks],
+        "diff": "".join(line + "\n" for line in diff_lines(found, redaction)),
+        "diff_certain": found.diff_certain,
+        "seen": [redaction.text(sentence) for sentence in found.seen],
     }
 
 

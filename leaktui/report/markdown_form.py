@@ -11,6 +11,13 @@ from collections.abc import Iterator, Sequence
 
 from leaktui.model.finding import Diagnosis, Finding, Verdict
 from leaktui.model.frame import Stack
+from leaktui.report.explained import (
+    SOURCE_MISSING,
+    diff_lines,
+    diff_title,
+    explain_suspect,
+    reason_text,
+)
 from leaktui.report.phrases import (
     KIND_TITLES,
     format_held,
@@ -141,6 +148,7 @@ class _MarkdownForm:
             for item in finding.evidence:
                 source = escape_markdown(redaction.name(item.source))
                 yield f"| {source} | {escape_markdown(redaction.text(item.text))} |"
+        yield from self._explained(finding)
         if finding.advice:
             yield from ("", "## What to do", "", escape_markdown(redaction.text(finding.advice)))
         if finding.stack:
@@ -149,6 +157,26 @@ class _MarkdownForm:
         if finding.candidates:
             yield from ("", "## Lines it may be", "")
             yield from self._stack(finding.candidates)
+
+    def _explained(self, finding: Finding) -> Iterator[str]:
+        """Why it leaks, the lines that say so, and a change."""
+        explained = explain_suspect(finding, self._roots, self._redaction)
+        explanation = explained.explanation
+        if explanation is None:
+            if explained.missing:
+                yield from ("", escape_markdown(SOURCE_MISSING))
+            return
+        yield from ("", "## Why it leaks", "")
+        yield escape_markdown(reason_text(explanation, self._redaction))
+        body = [f"{number:>5} | {text}  // {note}" for number, text, note in explained.lines]
+        fence = fence_for("\n".join(body))
+        yield from ("", f"{fence}go", *body, fence)
+        for sentence in explanation.seen:
+            yield f"- {escape_markdown(self._redaction.text(sentence))}"
+        if explanation.diff:
+            change = diff_lines(explanation, self._redaction)
+            fence = fence_for("\n".join(change))
+            yield from ("", f"## {diff_title(explanation)}", "", f"{fence}diff", *change, fence)
 
     def _excerpt(self, finding: Finding) -> Iterator[str]:
         excerpt = read_excerpt(
@@ -160,7 +188,7 @@ class _MarkdownForm:
             return
         digits = len(str(excerpt.lines[-1][0]))
         body = [
-            f"{'>' if number == excerpt.line else ' '} {number:>{digits}} | {text}".rstrip()
+            f"{'>' if number == excerpt.line else ' '} {number:>{digits}} | {self._redaction.text(text)}".rstrip()
             for number, text in excerpt.lines
         ]
         fence = fence_for("\n".join(body))

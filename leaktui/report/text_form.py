@@ -10,6 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from leaktui.model.finding import Confidence, Diagnosis, Finding, Verdict
 from leaktui.model.frame import Stack
+from leaktui.report.explained import (
+    SOURCE_MISSING,
+    diff_lines,
+    diff_title,
+    explain_suspect,
+    reason_text,
+)
 from leaktui.report.phrases import (
     KIND_TITLES,
     format_headline,
@@ -101,6 +108,7 @@ class _TextForm:
             for item in finding.evidence:
                 source = self._redaction.name(item.source)
                 yield from self._bullet(f"{source}: {self._redaction.text(item.text)}")
+        yield from self._explained(finding)
         if finding.advice:
             yield from self._heading("What to do")
             yield from self._indented(self._redaction.text(finding.advice))
@@ -111,12 +119,38 @@ class _TextForm:
             yield from self._heading("Lines it may be" if not place else "Other lines it may be")
             yield from self._stack(finding.candidates)
 
+    def _explained(self, finding: Finding) -> Iterator[str]:
+        """Why it leaks, the lines that say so, and a change."""
+        explained = explain_suspect(finding, self._roots, self._redaction)
+        explanation = explained.explanation
+        if explanation is None:
+            if explained.missing:
+                yield ""
+                yield from self._indented(SOURCE_MISSING)
+            return
+        yield from self._heading("Why it leaks")
+        yield from self._indented(reason_text(explanation, self._redaction))
+        yield ""
+        digits = max((len(str(number)) for number, _, _ in explained.lines), default=1)
+        column = min(max((cell_width(text) for _, text, _ in explained.lines), default=0), self._width - 36)
+        for number, text, note in explained.lines:
+            shown = _cut(text, column)
+            margin = self._paint("← " + _cut(note, 28), _YELLOW)
+            yield f"  {number:>{digits}} │ {shown}{' ' * (column - cell_width(shown))} {margin}"
+        for sentence in explanation.seen:
+            yield from self._bullet(self._redaction.text(sentence))
+        if explanation.diff:
+            yield from self._heading(diff_title(explanation))
+            for line in diff_lines(explanation, self._redaction):
+                colour = {"+": _GREEN, "-": _RED}.get(line[:1], _DIM)
+                yield "  " + self._paint(_cut(line[:1] + line[1:].expandtabs(4), self._width - 2), colour)
+
     def _excerpt(self, excerpt: Excerpt) -> Iterator[str]:
         digits = len(str(excerpt.lines[-1][0]))
         room = self._width - digits - 5
         for number, text in excerpt.lines:
             guilty = number == excerpt.line
-            shown = _cut(text, room)
+            shown = _cut(self._redaction.text(text), room)
             line = f"{'>' if guilty else ' '} {number:>{digits}} │ {shown}"
             yield self._paint(line, _BOLD) if guilty else line
         if excerpt.newer:

@@ -62,7 +62,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "next_part", ("tab",), "Tab", "part", "list or details", Topic.LOOK, palette=False, beside=True
     ),
-    Action("walkthrough", ("w",), "w", "guide", "step by step to the line and the fix", Topic.LOOK, rank=2),
+    Action("walkthrough", ("w",), "w", "guide", "step by step to the line", Topic.LOOK, rank=2),
+    Action("fix", ("f",), "f", "fix", "why, and a change", Topic.LOOK, rank=3, beside=True),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
     Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
     Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),

@@ -66,8 +66,8 @@ def stack_lines(stack: Stack, owner: Frame | None = None) -> list[DocLine]:
     return lines
 
 
-def finding_lines(finding: Finding) -> list[DocLine]:
-    """A suspect with everything it rests on."""
+def finding_lines(finding: Finding, why: Sequence[DocLine] = ()) -> list[DocLine]:
+    """A suspect with everything it rests on; *why* is what its source says."""
     lines = [
         DocLine(
             (
@@ -89,6 +89,8 @@ def finding_lines(finding: Finding) -> list[DocLine]:
             )
             for item in finding.evidence
         ]
+    if why:
+        lines += [DocLine(), *why]
     if finding.advice:
         lines += [
             DocLine(),

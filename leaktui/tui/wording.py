@@ -127,6 +127,23 @@ def finding_amount(finding: Finding) -> str:
     return ", ".join(parts)
 
 
+def finding_key(finding: Finding) -> tuple[str, str, str, int]:
+    """What names a suspect for good while its figures change."""
+    location = finding.location
+    return (
+        finding.kind.value,
+        finding.function,
+        location.file if location is not None else "",
+        location.line if location is not None else 0,
+    )
+
+
+def source_root_hint(file: str) -> str:
+    """The option that would say where a copy of *file* lies."""
+    directory = printable(file.rpartition("/")[0], 1000) or "."
+    return f"--source-root {directory}=DIR" if file.startswith("/") else "--source-root =DIR"
+
+
 def heading(text: str) -> Line:
     """A section's title in a document."""
     return ((text, "accent"),)

@@ -39,6 +39,7 @@ def test_keys_and_their_order_are_the_contracts() -> None:
             "evidence",
             "advice",
             "candidates",
+            "explanation",
         ]
 
 
@@ -96,6 +97,7 @@ def test_a_leak_in_full() -> None:
                 "advice": "Close resp.Body on the path that returns when the status is not 200: "
                 "defer it right after err.",
                 "candidates": [],
+                "explanation": None,
             }
         ],
         "elapsed_seconds": 14.2,

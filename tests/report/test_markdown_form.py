@@ -36,6 +36,8 @@ LEAK_MARKDOWN = """\
 | pprof | 96 of 96 bodies handed to this line in 5 s were never closed |
 | proc | 212 sockets to 10.0.0.7:8080 stay ESTABLISHED with bytes nobody reads from them |
 
+The source is not at hand: --source-root FROM=TO says where a copy of it lies.
+
 ## What to do
 
 Close resp.Body on the path that returns when the status is not 200: defer it right after err.

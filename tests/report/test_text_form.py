@@ -25,6 +25,8 @@ Why
   · proc: 212 sockets to 10.0.0.7:8080 stay ESTABLISHED with bytes nobody reads
     from them
 
+  The source is not at hand: --source-root FROM=TO says where a copy of it lies.
+
 What to do
   Close resp.Body on the path that returns when the status is not 200: defer it
   right after err.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from leaktui.analysis.reading.edits import Edits
 from leaktui.analysis.reading.effect import Departure, Effect, Exit, Hold, Touch
 from leaktui.analysis.reading.follow import Follower, Reading
 from leaktui.analysis.reading.repair import (
@@ -19,21 +18,14 @@ from leaktui.analysis.reading.repair import (
     undefer,
 )
 from leaktui.analysis.reading.subject import Form, Subject, find_subjects
+from leaktui.analysis.reading.told import exit_words, make_explanation, tidy_marks
 from leaktui.analysis.reading.unit import GoFile, Unit, unit_of
+from leaktui.analysis.reading.waiting import lines_words
 from leaktui.model.explanation import Explanation, MarkedLine, SkipReason
 from leaktui.model.finding import LeakKind
 
 _LOOP_EXITS = (Exit.CONTINUE, Exit.BREAK, Exit.TURN)
 _OWING_EXITS = (Exit.RETURN, Exit.END, Exit.PANIC, *_LOOP_EXITS)
-_MOST_MARKS = 12
-_EXIT_WORDS = {
-    Exit.RETURN: ("The return", "The returns"),
-    Exit.CONTINUE: ("The continue", "The continues"),
-    Exit.BREAK: ("The break", "The breaks"),
-    Exit.END: ("The function's end", "The function's ends"),
-    Exit.TURN: ("The end of the loop's turn", "The ends of the loops' turns"),
-    Exit.PANIC: ("The panic", "The panics"),
-}
 
 
 def explain_release(file: GoFile, path: str, line: int, kind: LeakKind) -> Explanation | None:
@@ -83,7 +75,7 @@ def _dropped(unit: Unit, subject: Subject, path: str) -> Explanation:
     part = "its Body is never closed" if subject.form is Form.RESPONSE else "nobody can close it"
     line = subject.statement.line
     text = f"The result of {subject.call.name} is dropped: {what} cannot be reached any more, so {part}."
-    return _make(
+    return make_explanation(
         unit,
         path,
         line,
@@ -110,7 +102,7 @@ def _stored_at_once(unit: Unit, subject: Subject, path: str) -> Explanation | No
             ):
                 return None  # it is closed, or handed on, from there
     text = f"It is put into {subject.name} at once and not closed in this function; a later one replaces it unclosed."
-    return _make(
+    return make_explanation(
         unit,
         path,
         line,
@@ -130,7 +122,7 @@ def _captured(unit: Unit, subject: Subject, path: str) -> Explanation | None:
             if rest[:1] == ["Close"] or rest[:3] == ["Body", ".", "Close"]:
                 return None
     text = f"{subject.name} belongs to the function around this one, and nothing in it closes it."
-    return _make(
+    return make_explanation(
         unit, path, line, SkipReason.NEVER_RELEASED, text, [MarkedLine(line, "opened here")], certain=False
     )
 
@@ -225,7 +217,7 @@ class _Teller:
         for touch in late[:3]:
             word = "deferred only here" if touch.effect is not Effect.RELEASED else "the Close it goes past"
             self._marks.append(MarkedLine(touch.line, word))
-        leaves = f"{_exit_words(owing)} {noun} open"
+        leaves = f"{exit_words(owing)} {noun} open"
         if stored and not reading.releases:
             place = stored[0].text
             text = f"What is not handed to {place} is dropped: {leaves[:1].lower()}{leaves[1:]}."
@@ -345,7 +337,7 @@ class _Teller:
                 self._line,
                 told.reason,
                 text,
-                _tidy(self._marks),
+                tidy_marks(self._marks),
                 told.certain,
                 told.diff,
                 told.diff_certain,
@@ -368,7 +360,7 @@ class _Teller:
         self._marks.append(MarkedLine(released, "not deferred"))
         text = (
             f"{reading.noun} is closed at line {released}, but not by a defer: "
-            f"a panic in between ({_lines_words([item.line for item in risky[:3]])}) leaves it open."
+            f"a panic in between ({lines_words([item.line for item in risky[:3]])}) leaves it open."
         )
         return self._make(SkipReason.PANIC, text, move_close_up(reading), certain=False)
 
@@ -437,7 +429,7 @@ class _Teller:
     def _make(
         self, reason: SkipReason, text: str, repair: Repair | None, *, certain: bool = True
     ) -> Explanation:
-        return _make(
+        return make_explanation(
             self._unit,
             self._path,
             self._line,
@@ -448,88 +440,3 @@ class _Teller:
             repair=repair,
             reading=self._reading,
         )
-
-
-def _make(
-    unit: Unit,
-    path: str,
-    line: int,
-    reason: SkipReason,
-    text: str,
-    marks: Sequence[MarkedLine],
-    *,
-    certain: bool = True,
-    repair: Repair | None = None,
-    reading: Reading | None = None,
-) -> Explanation:
-    if repair is not None and _still_leaks(repair[0], unit, line, reading):
-        repair = None
-    diff = repair[0].diff(path) if repair is not None else ""
-    return Explanation(
-        unit.function.name,
-        path,
-        unit.line,
-        unit.end_line,
-        line,
-        reason,
-        text,
-        _tidy(marks),
-        certain,
-        diff,
-        bool(diff) and repair is not None and repair[1],
-    )
-
-
-def _still_leaks(edits: Edits, unit: Unit, line: int, reading: Reading | None) -> bool:
-    """Whether the same reading of the changed text still finds it left open, or closed after it was handed on."""
-    changed = GoFile(edits.result())
-    follower = Follower(changed)
-    again: Reading | None = None
-    if reading is not None and reading.acquired is None:
-        again = follower.parameter_named(unit.function.name, reading.name, reading.form)
-        exits = {item.exit for item in again.departures} if again is not None else set()
-        if reading.exits(Exit.OVERWRITTEN):  # it is the caller's to close: leaving with it is right
-            exits &= {Exit.OVERWRITTEN}
-        return again is None or bool(exits) or again.outcome.taken_back
-    moved = edits.moved(line)
-    after = changed.unit_at(moved)
-    statement = after.statement_at(moved) if after is not None else None
-    if after is None or statement is None:
-        return True
-    for kind in (LeakKind.HTTP_BODY, LeakKind.FD):
-        for subject in find_subjects(after, statement, moved, kind):
-            if reading is not None and subject.name != reading.name:
-                continue
-            if subject.variable < 0 or after.names.variables[subject.variable].owner != after.owner:
-                return True
-            again = follower.follow(after, subject)
-            return bool(again.departures) or again.outcome.taken_back
-    return True
-
-
-def _tidy(marks: Iterable[MarkedLine]) -> tuple[MarkedLine, ...]:
-    """One mark a line, in order; the first note for a line wins."""
-    found: dict[int, MarkedLine] = {}
-    for mark in marks:
-        found.setdefault(mark.line, mark)
-    return tuple(found[line] for line in sorted(found)[:_MOST_MARKS])
-
-
-def _lines_words(lines: Sequence[int]) -> str:
-    """`line 41`, `lines 41 and 47`, `lines 41, 47 and 52`."""
-    unique = sorted(set(lines))
-    if len(unique) == 1:
-        return f"line {unique[0]}"
-    shown = [str(line) for line in unique[:4]]
-    if len(unique) > 4:
-        return f"lines {', '.join(shown)} and {len(unique) - 4} more"
-    return f"lines {', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _exit_words(owing: Sequence[Departure]) -> str:
-    """`The returns at lines 41 and 47 leave`, whatever the ways out are."""
-    exits = {item.exit for item in owing}
-    lines = sorted({item.line for item in owing})
-    many = len(lines) > 1
-    one, several = _EXIT_WORDS[exits.pop()] if len(exits) == 1 else ("The way out", "The ways out")
-    return f"{several if many else one} at {_lines_words(lines)} {'leave' if many else 'leaves'}"

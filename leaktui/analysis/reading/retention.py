@@ -12,7 +12,7 @@ from leaktui.analysis.go_syntax.statement import Kind, Range, Statement, iter_st
 from leaktui.analysis.reading.edits import Edits
 from leaktui.analysis.reading.subject import find_call
 from leaktui.analysis.reading.unit import Unit, iter_positions, unit_of
-from leaktui.analysis.reading.waits import Place
+from leaktui.analysis.reading.waiting import Place
 from leaktui.model.explanation import Explanation, MarkedLine, SkipReason
 
 _ADDS = frozenset({"PushBack", "PushFront", "Store", "LoadOrStore", "ReplaceOrInsert", "Swap"})

@@ -22,7 +22,7 @@ from leaktui.tui.tracepoint_lines import hit_lines, hit_name
 from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.document import DocLine, Document
 from leaktui.tui.widgets.toned import Line, Span
-from leaktui.tui.wording import frame_path, frame_place, function_name, owner_of
+from leaktui.tui.wording import frame_path, frame_place, function_name, owner_of, source_root_hint
 
 
 def level_for(target: object, facts: Facts | None) -> Level | None:
@@ -183,11 +183,7 @@ def source_lines(frame: Frame, source: SourceFile | None) -> tuple[list[DocLine]
 def _missing_lines(frame: Frame) -> list[DocLine]:
     if not frame.file:
         return [DocLine((("The binary does not say which file this function comes from.", "plain"),))]
-    directory = frame.file.rpartition("/")[0] or "."
-    shown = frame_path(Frame("", directory))
-    how = f"--source-root {shown}=DIR"
-    if not frame.file.startswith("/"):
-        how = "--source-root =DIR"
+    how = source_root_hint(frame.file)
     return [
         DocLine((("The source is not on this machine.", "plain"),)),
         DocLine(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from textual.app import ComposeResult
 from textual.containers import Container
 
@@ -15,7 +13,8 @@ from leaktui.session.history import Metric
 from leaktui.text import format_bytes, format_count, format_rate, printable
 from leaktui.tui.details import finding_lines
 from leaktui.tui.facts import PROBES, Facts
-from leaktui.tui.panes.level import DocumentLevel, Level
+from leaktui.tui.panes.level import Level
+from leaktui.tui.panes.suspect import SuspectLevel, WhyReader, reason_lines
 from leaktui.tui.probe_words import probes_state
 from leaktui.tui.strip import recent_slope
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column, number_column
@@ -30,6 +29,7 @@ from leaktui.tui.wording import (
     STATE_MARKS,
     age_text,
     finding_amount,
+    finding_key,
     frame_place,
     function_name,
     heading,
@@ -198,17 +198,6 @@ COLUMNS: tuple[Column[Finding], ...] = (
 )
 
 
-def finding_key(finding: Finding) -> tuple[str, str, str, int]:
-    """What names a suspect for good while its figures change."""
-    location = finding.location
-    return (
-        finding.kind.value,
-        finding.function,
-        location.file if location is not None else "",
-        location.line if location is not None else 0,
-    )
-
-
 class SuspectsRoot(Level):
     """Verdict on top, suspects, and beside or below them the chosen one's evidence."""
 
@@ -224,6 +213,7 @@ class SuspectsRoot(Level):
         self._document = Document()
         self._verdict = Lines(id="verdict")
         self._shown: Finding | None = None
+        self._reader = WhyReader(self, self._reason_read)
 
     def compose(self) -> ComposeResult:
         yield self._verdict
@@ -269,7 +259,14 @@ class SuspectsRoot(Level):
             self.focus_first()
 
     def _describe(self, finding: Finding, facts: Facts) -> None:
-        self._document.set_lines([*finding_lines(finding)[1:], *remark_lines(facts)])
+        self._reader.ask(finding, facts)
+        why = reason_lines(self._reader.of(finding))
+        self._document.set_lines([*finding_lines(finding, why)[1:], *remark_lines(facts)])
+
+    def _reason_read(self) -> None:
+        row = self._table.cursor_row
+        if row is not None and self.facts is not None:
+            self._describe(row, self.facts)
 
     def on_line_table_highlighted(self, message: LineTable.Highlighted) -> None:
         message.stop()
@@ -279,11 +276,10 @@ class SuspectsRoot(Level):
     def on_line_table_chosen(self, message: LineTable.Chosen) -> None:
         message.stop()
         finding: Finding = message.row
-        key = finding_key(finding)
+        self.post_message(self.Descended(SuspectLevel(finding, remark_lines)))
 
-        def describe(facts: Facts) -> Sequence[DocLine] | None:
-            newest = next((item for item in facts.assessment.suspects if finding_key(item) == key), None)
-            return [*finding_lines(newest), *remark_lines(facts)] if newest is not None else None
-
-        level = DocumentLevel(function_name(finding.function), describe, frame=finding.location)
-        self.post_message(self.Descended(level))
+    def open_fix(self) -> None:
+        """Go down to why the chosen suspect leaks, and the change."""
+        row = self._table.cursor_row
+        if row is not None:
+            self.post_message(self.Descended(SuspectLevel(row, remark_lines, only_why=True)))

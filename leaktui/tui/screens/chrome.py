@@ -18,6 +18,7 @@ from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.ledger import next_kind
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.panes.trace import TraceRoot
 from leaktui.tui.panes.values import ValuesLevel
 from leaktui.tui.probe_words import SHORT_NOUNS, armed_kinds
@@ -105,6 +106,8 @@ def makes_sense(name: str, pane: Pane, facts: Facts | None) -> bool:
             return top.variants > 1 if isinstance(top, TraceRoot) else top.measures > 1
         ledger = name == "mode" and isinstance(top, BodiesRoot) and top.in_ledger
         return ledger or (isinstance(top, HeapRoot) and top.by_site)
+    if name == "fix":
+        return isinstance(top, SuspectsRoot) and top.table.cursor_row is not None
     if name == "probes":
         # Elsewhere the key works, too, but is worth its place only to end what is under way.
         armed = facts is not None and bool(armed_kinds(facts))

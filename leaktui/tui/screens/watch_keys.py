@@ -24,6 +24,7 @@ from leaktui.tui.panes.goroutines import GoroutinesRoot
 from leaktui.tui.panes.heap import HeapRoot
 from leaktui.tui.panes.level import Level, TableLevel
 from leaktui.tui.panes.pane import Pane
+from leaktui.tui.panes.suspects import SuspectsRoot
 from leaktui.tui.panes.trace import TraceRoot
 from leaktui.tui.probe_orders import ProbeOrders
 from leaktui.tui.walk_orders import WalkOrders
@@ -157,6 +158,13 @@ class WatchKeys(Screen[None]):
         top = self.pane.top
         if (isinstance(top, HeapRoot) and top.by_site) or isinstance(top, GoroutinesRoot):
             self.pane.post_message(Level.Descended(top.flame()))
+
+    def action_fix(self) -> None:
+        top = self.pane.top
+        if isinstance(top, SuspectsRoot) and top.table.cursor_row is not None:
+            top.open_fix()
+        else:
+            self.notify("a fix is shown for a suspect (1)", markup=False)
 
     def action_calls(self) -> None:
         top = self.pane.top

@@ -9,6 +9,7 @@ Fails where it does not end with the fix verified, or takes more than three minu
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import subprocess
@@ -137,9 +138,7 @@ def write_frames(steps: dict[str, list[str]]) -> None:
 
 def write_picture(name: str, lines: list[str]) -> None:
     """A screen as an SVG that stands alone."""
-    console = Console(
-        record=True, width=COLUMNS, height=ROWS, file=tempfile.TemporaryFile("w"), force_terminal=True
-    )
+    console = Console(record=True, width=COLUMNS, height=ROWS, file=io.StringIO(), force_terminal=True)
     for line in lines:
         console.print(Text.from_ansi(line), no_wrap=True, crop=True, overflow="crop")
     svg = _FONT_FACE.sub("", console.export_svg(title="leaktui", theme=_DARK))

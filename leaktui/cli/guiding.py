@@ -89,16 +89,23 @@ class _Walk:
     def go(self, stop: threading.Event) -> State:
         """Go through all steps, or until *stop*."""
         walkthrough = self._walkthrough
-        while not walkthrough.state.finished and not stop.is_set():
-            walkthrough.look(self._investigation)
-            self._show(walkthrough.state)
-            stop.wait(_TICK_SECONDS)
+        self._go_on(stop)
+        # What came in last may say otherwise.
+        self._investigation.conclude()
+        walkthrough.look(self._investigation)
+        self._go_on(stop)
         if self._form == "json":
-            self._investigation.conclude()
             diagnosis = self._investigation.diagnosis()
             self._line.clear()
             write_answer(format_guide_json(walkthrough.state, diagnosis, redaction=self._redaction))
         return walkthrough.state
+
+    def _go_on(self, stop: threading.Event) -> None:
+        walkthrough = self._walkthrough
+        while not walkthrough.state.finished and not stop.is_set():
+            walkthrough.look(self._investigation)
+            self._show(walkthrough.state)
+            stop.wait(_TICK_SECONDS)
 
     def close(self) -> None:
         """Let go of the process."""
@@ -132,7 +139,9 @@ class _Walk:
         return int(options.pid)
 
     def _show(self, state: State) -> None:
-        """Print each step once it is over, and say which one is under way."""
+        """Print each step once it is over (again, where one was gone back to), and say which one is under way."""
+        while self._printed and not state.steps[self._printed - 1].over:
+            self._printed -= 1
         while self._printed < len(state.steps) and state.steps[self._printed].over:
             self._line.clear()
             if self._form != "json":

@@ -27,7 +27,7 @@ def seen_report(state: State, sight: Sight) -> tuple[Seen, ...]:
         lines += _looked_at(sight)
     elif finding is not None:
         sure = finding.confidence.value
-        place = place_of(finding.location) or "line not known"
+        place = place_of(finding.location) or ("line not known" if finding.function else "")
         lines.append(Seen(f"{KIND_WORDS[finding.kind]}: {sure}", weight=Weight.BAD, subject=finding))
         lines.append(Seen(f"{name_of(finding.function)}  {place}", weight=Weight.MAIN, subject=finding))
         if state.explanation is not None:

@@ -41,7 +41,9 @@ def seen_line(sight: Sight, finding: Finding | None) -> tuple[Seen, ...]:
     place = place_of(finding.location)
     lines = [
         Seen(
-            f"{name_of(finding.function)}  {place or 'line not known'}", weight=Weight.MAIN, subject=finding
+            f"{name_of(finding.function)}  {place or _no_line(finding)}".rstrip(),
+            weight=Weight.MAIN,
+            subject=finding,
         ),
         Seen(_SURENESS[finding.confidence], weight=_WEIGHTS[finding.confidence]),
     ]
@@ -60,6 +62,10 @@ def seen_line(sight: Sight, finding: Finding | None) -> tuple[Seen, ...]:
             if not _same(frame, finding.location)
         ]
     return tuple(lines)
+
+
+def _no_line(finding: Finding) -> str:
+    return "line not known" if finding.function else ""
 
 
 def _same(frame: Frame, other: Frame | None) -> bool:

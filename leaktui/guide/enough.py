@@ -16,6 +16,9 @@ from leaktui.model.finding import Confidence, LeakKind
 _PROBED_SECONDS = 25.0
 """A body is not called left before it is 20 s old: probes are given so long to prove something."""
 
+_CLEAN_SECONDS = 34.0
+"""Nothing leaks is a conclusion that has to hold for some seconds: what was seen last comes late on a busy machine."""
+
 _ARMING_SECONDS = 4.0
 """Probes that were agreed to and are not in by then will not come."""
 
@@ -92,7 +95,8 @@ def _suffices(state: State, sight: Sight) -> bool:
         named = _named(assessment) and sight.watched_seconds >= _CURVE_SECONDS
         return rising_metric(sight) is not None or named or assessment.settled
     if name is Name.KIND:
-        return _named(assessment) or assessment.settled
+        clean = assessment.settled and (bool(assessment.suspects) or sight.watched_seconds >= _CLEAN_SECONDS)
+        return _named(assessment) or clean
     if name is Name.WHO:
         return bool(state.current.seen)
     if name is Name.LINE:

@@ -154,7 +154,7 @@ STEPS: tuple[Step, ...] = (
         "What kind",
         "Tell the cause from what follows from it.",
         "One cause moves many numbers: an unclosed body also keeps a connection, two goroutines and a descriptor.",
-        patience=20.0,
+        patience=60.0,
         reading=6.0,
     ),
     Step(

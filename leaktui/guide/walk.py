@@ -53,7 +53,7 @@ def begin(
 
 def step(state: State, event: Event) -> State:
     """What *event* makes of *state*."""
-    state = _take(_tick(state, event.time), event)
+    state = _reconsider(_take(_tick(state, event.time), event))
     while True:
         before = state
         state = _advance(_work(state))
@@ -116,6 +116,23 @@ def _answer(state: State, *, yes: bool, nobody: bool = False) -> State:
     )
     state = replace(state, question=None, refused=state.refused | {question.wish.kind})
     return _with_step(state, reason=reason) if question.wish.kind is not WishKind.WRITE else state
+
+
+def _reconsider(state: State) -> State:
+    """Back to the kind where what was taken for no leak, or for no suspect, turns out to be one."""
+    sight = state.sight
+    if sight is None or sight.assessment.verdict is not Verdict.LEAK or sight.culprit is None:
+        return state
+    names = [item.step.name for item in state.steps]
+    kind = names.index(Name.KIND)
+    concluded = state.outcome in (Outcome.NOTHING, Outcome.UNDECIDED) and not state.blocked
+    if state.finding is not None or not concluded or state.at <= kind:
+        return state
+    steps = (*state.steps[:kind], *(StepState(item.step) for item in state.steps[kind:]))
+    shown = min(state.shown, kind)
+    return replace(
+        state, steps=steps, at=kind, shown=shown, outcome=Outcome.OPEN, finished=False, question=None
+    )
 
 
 # -- the step that is being done ---------------------------------------------------------------

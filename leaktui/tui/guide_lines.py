@@ -111,7 +111,8 @@ def question_lines(question: Question | None, state: State, width: int) -> tuple
         return ()
     left = ""
     if question.expires is not None and state.auto:
-        left = f"   (no, in {max(0.0, question.expires - state.seconds):.0f} s)"
+        word = "yes, the demo is ours," if question.unasked else "no,"
+        left = f"   ({word} in {max(0.0, question.expires - state.seconds):.0f} s)"
     ask: Line = ((f" {question.what}", "warning"),)
     cost: Line = ((f" {question.cost}  ", "plain"), ("y", "accent"), (" yes  ", "muted"), ("n", "accent"))
     answer: Line = (*cost, (" no", "muted"), (left, "muted"))

@@ -250,7 +250,8 @@ def test_without_a_line_there_is_no_fix() -> None:
     nowhere = replace(SUSPECT, location=None, function="")
     state = Walker(leaking(nowhere)).finish()
     assert at(state, Name.FIX).reason == "the line is not known"
-    assert "line not known" in said(state, Name.LINE)
+    assert "the place is not known" in said(state, Name.LINE)
+    assert state.wished(WishKind.TRACE), "one more light look may tell"
 
 
 def test_nothing_to_see_ends_with_the_remedies() -> None:
@@ -320,6 +321,38 @@ def test_a_question_nobody_answers_means_no() -> None:
     assert 9 <= state.seconds - asked <= 12
     assert not state.wished(WishKind.ARM)
     assert "nobody answered" in at(state, Name.LINE).reason
+
+
+def test_on_our_own_demo_no_answer_means_yes() -> None:
+    walker = Walker(probing(), begin(demo=True, paced=True))
+    walker.until(lambda state: state.question is not None)
+    state = walker.until(lambda state: state.question is None)
+    assert state.wished(WishKind.ARM)
+
+
+def test_nothing_leaks_is_taken_back_when_something_does() -> None:
+    walker = Walker(healthy(), begin(paced=True))
+    walker.until(lambda state: state.current.step.name is Name.REPORT)
+    walker.shown = from_memory()
+    state = walker.finish()
+    assert state.outcome is Outcome.LEAK
+    assert at(state, Name.FIX).progress is Progress.DONE
+
+
+def test_a_suspect_that_comes_late_is_still_looked_at() -> None:
+    walker = Walker(looking(), begin(paced=True))
+    walker.until(lambda state: state.current.step.name is Name.REPORT)
+    assert at(walker.state, Name.LINE).reason == "there is no suspect"
+    walker.shown = from_memory()
+    assert walker.finish().outcome is Outcome.LEAK
+
+
+def test_clean_is_said_only_when_it_holds() -> None:
+    walker = Walker(replace(healthy(), watched_seconds=30.5))
+    for state in walker.ticks(3):
+        assert state.outcome is Outcome.OPEN
+    walker.shown = healthy()
+    assert walker.finish().outcome is Outcome.NOTHING
 
 
 def test_key_by_key_a_question_stands() -> None:

@@ -62,15 +62,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "next_part", ("tab",), "Tab", "part", "list or details", Topic.LOOK, palette=False, beside=True
     ),
-    Action("walkthrough", ("w",), "w", "guide", "step by step to the line", Topic.LOOK, rank=2),
-    Action("fix", ("f",), "f", "fix", "why, and a change", Topic.LOOK, rank=3, beside=True),
+    Action("walkthrough", ("w",), "w", "guide", "to the line, step by step", Topic.LOOK, rank=2),
+    Action("fix", ("f",), "f", "fix", "why, and how", Topic.LOOK, rank=3, beside=True),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
     Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
     Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),
     Action("group", ("g",), "g", "group", "group rows another way", Topic.TABLE, rank=5),
     Action("mode", ("m",), "m", "measure", "heap: bytes or objects; ledger: of what", Topic.TABLE, rank=6),
-    Action("calls", ("c",), "c", "call tree", "heap: stacks as one tree", Topic.TABLE, rank=12),
-    Action("flame", ("F",), "F", "flame", "as a flame graph", Topic.TABLE, rank=12, beside=True),
+    Action("calls", ("c",), "c", "calls", "heap: stacks as a tree", Topic.TABLE, rank=12),
+    Action("flame", ("F",), "F", "flame", "as a flame", Topic.TABLE, rank=12, beside=True),
     Action("baseline", ("b",), "b", "baseline", "count differences from now on", Topic.ASK, rank=7),
     Action("pause", ("p",), "p", "pause", "stop looking; what is known stays", Topic.ASK, rank=8),
     Action("refresh", ("r",), "r", "refresh", "goroutines, bodies, heap, fds, now", Topic.ASK, Place.BOTH, 9),
@@ -84,7 +84,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("collect", ("G",), "G", "heap after GC", "collect garbage, then read the heap", Topic.ASK),
     Action("export", ("e",), "e", "export", "pane or report to file", Topic.APP, rank=11),
     Action("edit", ("o",), "o", "edit", "line in $EDITOR", Topic.APP, beside=True),
-    Action("processes", ("P",), "P", "processes", "choose another process", Topic.APP),
+    Action("processes", ("P",), "P", "process", "choose another", Topic.APP),
     Action(
         "help", ("question_mark",), "?", "help", "this page", Topic.APP, Place.BOTH, 0, palette=False, beside=True
     ),

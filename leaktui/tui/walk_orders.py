@@ -33,8 +33,8 @@ from leaktui.model.finding import Finding
 from leaktui.model.frame import Frame
 from leaktui.tui.export import write_new_file
 from leaktui.tui.panes.level import TableLevel
-from leaktui.tui.panes.suspects import finding_key
 from leaktui.tui.source import OpenTarget
+from leaktui.tui.wording import finding_key
 from leaktui.walkthrough import Means, Walkthrough
 
 if TYPE_CHECKING:

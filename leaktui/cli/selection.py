@@ -98,7 +98,7 @@ def select_target(options: argparse.Namespace, credentials: Credentials) -> Sele
         engines.append(DelveEngine(pid=pid, address=dlv, read_only=read_only))
     selection = Selection(target, engines)
     if pid is not None:
-        selection.resources.enter_context(TargetLock(pid))
+        selection.resources.enter_context(TargetLock(pid, beside_tracer=dlv is not None))
     for engine in engines:
         selection.resources.callback(engine.close)
     return selection

@@ -23,8 +23,10 @@ from leaktui.errors import TargetBusy, TargetError
 class TargetLock:
     """The right to look at one process, as a context manager or by `acquire` and `release`."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, beside_tracer: bool = False) -> None:
+        """With *beside_tracer* a debugger on the process is not refused: one that is to be looked through."""
         self.pid = pid
+        self._beside_tracer = beside_tracer
         self._file: int | None = None
 
     def acquire(self) -> None:
@@ -36,7 +38,7 @@ class TargetLock:
         if self._file is not None:
             return
         stat = read_live_stat(self.pid)
-        tracer = tracer_of(self.pid)
+        tracer = None if self._beside_tracer else tracer_of(self.pid)
         if tracer is not None:
             raise TargetBusy(
                 f"process {self.pid} is traced by process {tracer.pid} ({tracer.name})",

@@ -30,7 +30,6 @@ from leaktui.engines.protocol import (
 )
 from leaktui.errors import EngineError, EngineUnavailable, LeaktuiError, TargetGone
 from leaktui.model.capability import Capability, Impact
-from leaktui.model.inspection import Evaluation, Inspection
 from leaktui.model.target import Target
 from leaktui.text import printable
 
@@ -260,6 +259,3 @@ class DelveEngine:
 
     def _unusable(self, reason: str, remedy: str) -> Capability:
         return Capability(self.name, usable=False, impact=Impact.PAUSES, reason=reason, remedy=remedy)
-
-
-__all__ = ["IDLE_SECONDS", "STOP_BUDGET_MS", "DelveEngine", "Evaluation", "Inspection"]

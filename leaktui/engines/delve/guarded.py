@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaktui.engines.delve import traced
 from leaktui.engines.delve.address import Address
 from leaktui.engines.delve.channel import Channel, ChannelClosed, Message
 from leaktui.errors import DecodeError, EngineError, EngineUnavailable, TargetGone
@@ -88,9 +89,9 @@ class GuardedDelve:
         except OSError as error:
             self._socket.close()
             raise _cannot_start(error.strerror or "") from None
+        self.standby_pid = self.dlv_pid = 0
         atexit.register(self.close)
         self._channel = Channel(self._socket)
-        self.standby_pid = self.dlv_pid = 0
         try:
             message = self._channel.receive(_START_SECONDS)
         except ChannelClosed:
@@ -156,18 +157,21 @@ class GuardedDelve:
         """
         self._post(order | {"do": "burst"})
         deadline = time.monotonic() + float(order["seconds"]) + _ANSWER_SECONDS
-        asked = False
-        while True:
-            message = self._receive(_STEP_SECONDS)
-            if message is not None:
-                yield message
-                if message.head.get("event") == "over":
-                    return
-            if (cancel.is_set() or self._over) and not asked:
-                asked = True
-                self._post({"do": "stop"})
-            if time.monotonic() > deadline:
-                raise self._lost("does not answer")
+        asked = over = False
+        try:
+            while not over:
+                message = self._receive(_STEP_SECONDS)
+                if message is not None:
+                    over = message.head.get("event") == "over"
+                    yield message
+                if (cancel.is_set() or self._over) and not asked:
+                    asked = True
+                    self._post({"do": "stop"})
+                if time.monotonic() > deadline:
+                    raise self._lost("does not answer")
+        finally:
+            if not over:  # whoever took the messages went away
+                self.close()
 
     def close(self) -> None:
         """Have the target let go, and wait for that. Safe to call again, from any thread."""
@@ -178,6 +182,11 @@ class GuardedDelve:
             atexit.unregister(self.close)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_SECONDS)
+            # Where the guardian was killed the standby is at work now.
+            deadline = time.monotonic() + _END_SECONDS
+            while self.standby_pid and traced.state_of(self.standby_pid) and time.monotonic() < deadline:
+                time.sleep(0.005)
+            self.standby_pid = 0
             self._socket.close()
 
     # --- messages ---

@@ -14,7 +14,6 @@ SIGTRAP_BIT = 1 << (signal.SIGTRAP - 1)
 SIGSTOP_BIT = 1 << (signal.SIGSTOP - 1)
 
 STOPPED, TRACED, DEAD = "T", "t", "ZXx"
-_CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def state_of(pid: int) -> str:
@@ -80,16 +79,6 @@ def wake(pid: int, started_ticks: int, seconds: float) -> bool:
             woken = True
         time.sleep(0.005)
     return woken
-
-
-def processor_seconds(pid: int) -> float:
-    """What the process has used of processors. A debugger works while its target stands, and waits while it runs."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)  # its clock id: clock_getcpuclockid(3)
-    except OSError:
-        with suppress(OSError, ValueError, IndexError):
-            return (int(_stat_field(pid, 11)) + int(_stat_field(pid, 12))) / _CLOCK_TICK
-        return 0.0
 
 
 def _threads(pid: int) -> list[str]:

@@ -1,8 +1,9 @@
 """Bytes at addresses of another process: one method, and what stands behind it.
 
-Law: this is the only module that opens `/proc/PID/mem`. It is opened for reading and read with `pread`: the
-process is neither stopped nor traced, it only takes the right to trace it. A read gives every byte asked for
-or raises; what it gives was there at some moment, not necessarily all of it at the same one.
+Law: this is the only module that opens `/proc/PID/mem` to read it (`delve.code_bytes` takes a dead debugger's
+breakpoints out with it). It is opened for reading and read with `pread`: the process is neither stopped nor traced, it
+only takes the right to trace it. A read gives every byte asked for or raises; what it gives was there at some moment,
+not necessarily all of it at the same one.
 """
 
 from __future__ import annotations

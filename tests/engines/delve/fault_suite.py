@@ -369,7 +369,7 @@ def busy_debuggable(toolchain: Toolchain, directory: Path, rate: int) -> Iterato
 
     def client() -> GoProcess:
         if not clients or not clients[-1].alive():
-            arguments = ["-url", str(server.ready["url"]), "-rate", str(rate), "-leak", "50"]
+            arguments = ["-url", str(server.ready["url"]), "-rate", str(rate)]
             clients.append(GoProcess([str(binary), *arguments]))
         return clients[-1]
 
@@ -383,12 +383,15 @@ def busy_debuggable(toolchain: Toolchain, directory: Path, rate: int) -> Iterato
 def run_fault(fault: Fault, client: Callable[[], GoProcess], rounds: int, *, seed: int = 1) -> Outcome:
     """*rounds* of *fault*, with a new target where one has died."""
     outcome = Outcome(fault.name)
+    failed = 0
     chance = random.Random(seed)
     for _ in range(rounds):
         target = client()
         if not fault.survives:
             time.sleep(0.5)  # one that is dying
             target = client()
+        if outcome.rounds + outcome.not_armed == 0:
+            failed = target.ask("latency", "latency")["failed"]
         before = outcome.died
         try:
             run_round(fault, target, outcome, chance)
@@ -401,7 +404,10 @@ def run_fault(fault: Fault, client: Callable[[], GoProcess], rounds: int, *, see
         if fault.ends_target:
             target.stop()
         elif outcome.died == before:
-            outcome.failed_requests += target.ask("latency", "latency")["failed"]
+            # The log counts from the start of the target.
+            outcome.failed_requests = max(
+                outcome.failed_requests, target.ask("latency", "latency")["failed"] - failed
+            )
     return outcome
 
 

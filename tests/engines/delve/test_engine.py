@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -189,6 +190,16 @@ def test_it_lets_go_by_itself_when_nothing_is_asked(run_values: RunValues) -> No
         assert evaluate(engine, "1").attach_stop_ms > 0
 
 
+def test_a_killed_guardian_is_replaced(run_values: RunValues) -> None:
+    with run_values() as process, engine_on(process.pid) as engine:
+        evaluate(engine, "1")
+        guardian, standby, dlv = engine.pids
+        os.kill(guardian, signal.SIGKILL)
+        assert wait_until(lambda: not engine.attached, 20)
+        assert evaluate(engine, "1").attach_stop_ms > 0
+        assert not any(traced.state_of(pid) for pid in (standby, dlv))
+
+
 # --- bursts ---
 
 
@@ -233,10 +244,28 @@ def test_limits_end_a_burst(run_values: RunValues) -> None:
         assert_no_breakpoint(process)
 
 
+def test_nothing_stays_when_nobody_listens_any_more(run_values: RunValues) -> None:
+    with run_values("-rate", "100") as process, engine_on(process.pid) as engine:
+        plan = TracepointPlan((Tracepoint("main.keep"),), seconds=600, most_hits=10**6, most_stops_ms=600_000)
+        request = Request(frozenset({Want.TRACEPOINTS}), plan=plan, allow_breakpoints=True)
+        facts = engine.capture(request, threading.Event())
+        next(facts)
+        facts.close()  # type: ignore[attr-defined]
+        assert_free(process.pid)
+        assert evaluate(engine, "1").error == ""
+
+
 def test_what_cannot_be_set_is_told(engine: DelveEngine) -> None:
     run = trace(engine, Tracepoint("main.nowhere"), Tracepoint("main.keep", "size >"), seconds=5)
     assert [index for index, _ in run.not_set] == [0, 1]
     assert run.ended == "none of the tracepoints could be set"
+
+
+def test_a_function_inlined_everywhere_is_refused(engine: DelveEngine, process: GoProcess) -> None:
+    run = trace(engine, Tracepoint("runtime.unlock"), seconds=5)
+    ((_, reason),) = run.not_set
+    assert "is inlined at" in reason
+    assert not code_is_changed(process)
 
 
 def test_a_condition_that_cannot_be_evaluated_ends_it(run_values: RunValues) -> None:
@@ -309,8 +338,6 @@ def _refuse_read_only(process: GoProcess) -> None:
 
 
 def test_a_stopped_target_stays_stopped(run_values: RunValues) -> None:
-    import signal
-
     with run_values() as process, engine_on(process.pid) as engine:
         os.kill(process.pid, signal.SIGSTOP)
         assert wait_until(lambda: traced.state_of(process.pid) == "T", 10)

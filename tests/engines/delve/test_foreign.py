@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,21 @@ def test_its_target_is_left_as_it_was(run_values: RunValues, tmp_path: Path, run
         assert server.poll() is None
         assert traced.tracer_pid(process.pid) != 0
         assert (stands in traced.thread_states(process.pid)) != running
+
+
+def test_its_target_is_read_beside_it(run_values: RunValues, tmp_path: Path) -> None:
+    with run_values() as process, headless(process.pid, tmp_path, "--accept-multiclient") as (address, _):
+        command = [sys.executable, "-m", "leaktui", "doctor", "--pid", str(process.pid), "--dlv", address]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        states = {line.split()[0]: line for line in said.splitlines() if " work" in line and line[:1].strip()}
+        assert states["memory"].endswith(" works")
+        assert states["delve"].endswith(" works")
+        assert states["probes"].endswith(" does not work")
+        engine = DelveEngine(pid=process.pid, address=address)
+        try:
+            assert frame_of(inspect(engine, find_goroutine(engine, "main.hold")), "main.hold").deferred
+        finally:
+            engine.close()
 
 
 def test_one_that_would_end_with_us_is_refused(run_values: RunValues, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -61,10 +62,13 @@ func main() {
 		os.Exit(0)
 	}()
 	os.Stdout.WriteString("ready\\n")
-	for {
+	for n := 0; ; n++ {
 		render(100)
 		if !*fixed {
 			remember("page")
+		}
+		if n%8 == 0 {
+			runtime.GC()
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -119,7 +123,7 @@ def stacks(document: dict[str, Any], function: str) -> list[dict[str, Any]]:
 
 
 def test_large_allocations_and_collections_with_time_size_and_stack(history: Path) -> None:
-    budget = ("--seconds", "15", "--hits", "120", "--stopped", "10")
+    budget = ("--seconds", "15", "--hits", "120", "--stopped", "15")
     with running(history) as pid:
         document = traced(pid, "--preset", "alloc", "--preset", "gc", *budget)
     hits = [hit for hit in document["hits"] if hit["function"] == "runtime.mallocgc"]

@@ -27,6 +27,9 @@ _STEP_SECONDS = 0.001
 _LOOK_AFTER_SECONDS = 0.05
 _TELL_SECONDS = 0.25
 _RETURN = (0xC3, 0xC2)
+_MOST_PLACES = 200
+"""Breakpoints for one tracepoint: an inlined function has one wherever it is called. The standby knows them all."""
+
 _EXITED = b'"exited":true'
 _NO_ERROR = b'"error":null}'
 _MOST_ERRORS = 3
@@ -112,6 +115,12 @@ def _set(
                 )
             except DelveRefused as error:
                 not_set.append((index, str(error.args[0])))
+                continue
+            if len(made.addresses) > _MOST_PLACES:
+                debugger.clear([made])
+                not_set.append(
+                    (index, f"it is inlined at {len(made.addresses):,} places: choose one that calls it")
+                )
                 continue
             numbers[made.number] = index
             code.remember(made.addresses)

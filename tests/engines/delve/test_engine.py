@@ -261,6 +261,13 @@ def test_what_cannot_be_set_is_told(engine: DelveEngine) -> None:
     assert run.ended == "none of the tracepoints could be set"
 
 
+def test_a_function_inlined_everywhere_is_refused(engine: DelveEngine, process: GoProcess) -> None:
+    run = trace(engine, Tracepoint("runtime.unlock"), seconds=5)
+    ((_, reason),) = run.not_set
+    assert "is inlined at" in reason
+    assert not code_is_changed(process)
+
+
 def test_a_condition_that_cannot_be_evaluated_ends_it(run_values: RunValues) -> None:
     with run_values("-rate", "100") as process, engine_on(process.pid) as engine:
         run = trace(engine, Tracepoint("main.keep", "sise > 1"), seconds=30)

@@ -101,7 +101,7 @@ def test_what_is_no_time(seconds: str, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["record"], "invalid choice: 'record'"),
+        (["rewind"], "invalid choice: 'rewind'"),
         (["trace", "--pid", "7"], "invalid choice: 'trace'"),
         (["--dlv=localhost:1"], "unrecognized arguments: --dlv=localhost:1"),
         (["diagnose", "--json", "--md"], "not allowed with argument"),

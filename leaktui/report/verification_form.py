@@ -32,7 +32,7 @@ _COLOURS = {
 }
 _UNKNOWN = "–"
 _COLUMNS = ("", "before", "a minute", "after", "a minute")
-_LEAST_NAME = 12
+_LEAST_NAME = 16
 
 
 def format_verification_json(verification: Verification, *, redaction: Redaction = MASKED) -> str:

@@ -59,9 +59,10 @@ def test_a_wide_table_is_narrowed_and_a_long_name_has_a_line_of_its_own() -> Non
     heap = Measure("resident memory", 310.7 * 2**20, 319.2 * 2**20, RISING, "bytes", LeakKind.HEAP)
     long = Measure(f"bodies of {'x' * 100}", 0.0, 3.0)
     text = format_verification_text(
-        Verification(BEFORE, AFTER, VerificationVerdict.UNDECIDED, ((heap, heap), (long, None)))
+        Verification(BEFORE, AFTER, VerificationVerdict.UNDECIDED, ((heap, heap), (long, None))),
+        width=60,
     )
-    assert all(len(line) <= 80 for line in text.split("\n"))
+    assert all(len(line) <= 60 for line in text.split("\n"))
     assert "319 MB" in text and "311" not in text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from leaktui import __version__
@@ -101,6 +101,10 @@ def record(
         investigation.start()
         try:
             reason = _watch(investigation, recorder, seconds, on_progress, stop)
+            elapsed = investigation.elapsed_seconds
+            # What comes from here on belongs to neither the capture nor the verdict.
+            recorder.freeze()
+            investigation.session.close()
             investigation.conclude()
             for kept in _sources_of(investigation.assessment.suspects, read_source):
                 recorder.put(RECORDER, kept)
@@ -108,7 +112,7 @@ def record(
             recorder.close(reason)
             if recorder.failure and not recorder.is_full:
                 raise UsageError(recorder.failure, remedy="make room for it, or name another file with -o")
-            return Recording(investigation.elapsed_seconds, reason, diagnosis)
+            return Recording(elapsed, reason, replace(diagnosis, elapsed_seconds=elapsed))
         finally:
             investigation.close()
     finally:

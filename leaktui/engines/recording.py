@@ -68,6 +68,7 @@ class Recorder:
         self._queue: queue.Queue[tuple[float, str, object] | None] = queue.Queue(_QUEUED)
         self._order = threading.Lock()
         self._closed = False
+        self._frozen = False
         self._left_out: dict[str, int] = {}
         self.failure = ""
         self.is_full = False
@@ -86,6 +87,15 @@ class Recorder:
         with self._order:  # times ascend in the file
             if not self._closed and not self.failure:
                 self._queue.put((self._clock() - self._began, source, value))
+
+    def hear(self, source: str, value: object) -> None:
+        """Record what an engine says, until `freeze`."""
+        if not self._frozen:
+            self.put(source, value)
+
+    def freeze(self) -> None:
+        """From now on what engines say is not recorded any more."""
+        self._frozen = True
 
     def close(self, reason: str = "") -> None:
         """Write what is still to be written, and the end; safe to call again."""
@@ -180,7 +190,7 @@ class RecordingEngine:
     def probe(self, target: Target) -> Capability:
         """What the engine says."""
         capability = self._engine.probe(target)
-        self._recorder.put(self.name, capability)
+        self._recorder.hear(self.name, capability)
         return capability
 
     def capture(self, request: Request, cancel: threading.Event) -> Iterator[Fact]:
@@ -188,15 +198,15 @@ class RecordingEngine:
         try:
             for fact in self._engine.capture(request, cancel):
                 if not isinstance(fact, TraceProgress | SearchProgress):
-                    self._recorder.put(self.name, fact)
+                    self._recorder.hear(self.name, fact)
                 yield fact
         except LeaktuiError as error:
             gone = isinstance(error, TargetGone)
-            self._recorder.put(self.name, SourceFailed(str(error.args[0]), error.remedy, gone))
+            self._recorder.hear(self.name, SourceFailed(str(error.args[0]), error.remedy, gone))
             raise
         except Exception as error:
             what = printable(f"{type(error).__name__} in {self.name}: {error}", 240)
-            self._recorder.put(self.name, SourceFailed(what))
+            self._recorder.hear(self.name, SourceFailed(what))
             raise
 
     def close(self) -> None:

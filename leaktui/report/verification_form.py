@@ -32,7 +32,7 @@ _COLOURS = {
 }
 _UNKNOWN = "–"
 _COLUMNS = ("", "before", "a minute", "after", "a minute")
-_LEAST_NAME = 12
+_LEAST_NAME = 16
 
 
 def format_verification_json(verification: Verification, *, redaction: Redaction = MASKED) -> str:
@@ -121,18 +121,28 @@ def _text_lines(verification: Verification, redaction: Redaction, colour: bool, 
         for index, line in enumerate(wrap_text(redaction.text(reason), width - 4)):
             yield ("  · " if index == 0 else "    ") + line
     yield ""
-    yield f"  before  {_who(verification.before, redaction)}"
-    yield f"  after   {_who(verification.after, redaction)}"
+    for when, measurement in (("before", verification.before), ("after", verification.after)):
+        for index, line in enumerate(wrap_text(_who(measurement, redaction), width - 10)):
+            yield f"  {when if index == 0 else '':<8}{line}"
     yield ""
     rows = [[redaction.name(cell) for cell in row] for row in table_rows(verification)]
-    widths = [max(cell_width(row[index]) for row in (_COLUMNS, *rows)) for index in range(len(_COLUMNS))]
-    widths[0] = max(_LEAST_NAME, min(widths[0], width - 2 - sum(widths[1:]) - 2 * (len(widths) - 1)))
+    widths = _widths(rows, width)
+    if widths[0] < _LEAST_NAME:
+        rows = [[redaction.name(cell) for cell in row] for row in table_rows(verification, ends_only=True)]
+        widths = _widths(rows, width)
+    widths[0] = max(_LEAST_NAME, widths[0])
     yield paint("  " + _table_line(_COLUMNS, widths), "2")
     for row in rows:
         fits = cell_width(row[0]) <= widths[0]
         if not fits:
             yield from (f"  {line}" for line in wrap_text(row[0], width - 2))
         yield "  " + _table_line((row[0] if fits else "", *row[1:]), widths)
+
+
+def _widths(rows: list[list[str]], width: int) -> list[int]:
+    """The columns' widths; the first has what is left of *width*."""
+    widths = [max(cell_width(row[index]) for row in (_COLUMNS, *rows)) for index in range(len(_COLUMNS))]
+    return [min(widths[0], width - 2 - sum(widths[1:]) - 2 * (len(widths) - 1)), *widths[1:]]
 
 
 def _table_line(cells: tuple[str, ...], widths: list[int]) -> str:
@@ -166,10 +176,12 @@ def _who(measurement: Measurement, redaction: Redaction) -> str:
     return ", ".join(parts)
 
 
-def table_rows(verification: Verification) -> list[tuple[str, str, str, str, str]]:
-    """The table: a name, then value and growth a minute, before and after."""
+def table_rows(
+    verification: Verification, *, ends_only: bool = False
+) -> list[tuple[str, str, str, str, str]]:
+    """The table: a name, then value (at the end alone, with *ends_only*) and growth a minute, before and after."""
     return [
-        (_name(old, new), _value(old), _growth(old), _value(new), _growth(new))
+        (_name(old, new), _value(old, ends_only), _growth(old), _value(new, ends_only), _growth(new))
         for old, new in verification.rows
     ]
 
@@ -178,7 +190,7 @@ def _name(old: Measure | None, new: Measure | None) -> str:
     return (old or new or _NOTHING).name
 
 
-def _value(measure: Measure | None) -> str:
+def _value(measure: Measure | None, ends_only: bool) -> str:
     """`12 → 480`, or, where it was counted, `480 of 480 left`."""
     if measure is None:
         return _UNKNOWN
@@ -186,7 +198,7 @@ def _value(measure: Measure | None) -> str:
         return f"{format_count(measure.left)} of {format_count(measure.opened)} left"
     show = format_bytes if measure.unit == "bytes" else format_count
     first, last = show(measure.first), show(measure.last)
-    return last if first == last else f"{first} → {last}"
+    return last if ends_only or first == last else f"{first} → {last}"
 
 
 def _growth(measure: Measure | None) -> str:

@@ -101,7 +101,7 @@ def test_what_is_no_time(seconds: str, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["record"], "invalid choice: 'record'"),
+        (["rewind"], "invalid choice: 'rewind'"),
         (["diagnose", "--json", "--md"], "not allowed with argument"),
         (["diagnose", "--allow", "anything"], "'anything' is nothing to allow"),
         (["diagnose", "--source-root", "/a"], "'/a' is not FROM=TO"),

@@ -59,10 +59,10 @@ ACTIONS: tuple[Action, ...] = (
         Topic.LOOK, rank=2, palette=False,
     ),
     Action(
-        "next_part", ("tab",), "Tab", "other part", "from the list to its details and back",
+        "next_part", ("tab",), "Tab", "details", "to and from the list",
         Topic.LOOK, palette=False,
     ),
-    Action("fix", ("f",), "f", "fix", "why a suspect leaks, and a change", Topic.LOOK, rank=3),
+    Action("fix", ("f",), "f", "fix", "why it leaks", Topic.LOOK, rank=3, beside=True),
     Action("filter", ("slash",), "/", "filter", "keep the rows that hold these words", Topic.TABLE, Place.BOTH, 3),
     Action("sort", ("s",), "s", "sort", "by the next column", Topic.TABLE, Place.BOTH, 4),
     Action("reverse", ("S",), "S", "reverse", "the other way round", Topic.TABLE, Place.BOTH, beside=True),

@@ -66,8 +66,10 @@ def stack_lines(stack: Stack, owner: Frame | None = None) -> list[DocLine]:
     return lines
 
 
-def finding_lines(finding: Finding, why: Sequence[DocLine] = ()) -> list[DocLine]:
-    """A suspect with everything it rests on; *why* is what its source says."""
+def finding_lines(
+    finding: Finding, why: Sequence[DocLine] = (), *, reason: Sequence[DocLine] = ()
+) -> list[DocLine]:
+    """A suspect with everything it rests on; *why* is what its source says, *reason* that in short and first."""
     lines = [
         DocLine(
             (
@@ -80,6 +82,8 @@ def finding_lines(finding: Finding, why: Sequence[DocLine] = ()) -> list[DocLine
     lines += _place_lines("at", finding.function, finding.location)
     if finding.created_by is not None:
         lines += _place_lines("go", finding.created_by.function, finding.created_by)
+    if reason:
+        lines += [DocLine(), *reason]
     if finding.evidence:
         lines += [DocLine(), DocLine(heading("Evidence"))]
         lines += [

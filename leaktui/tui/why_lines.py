@@ -18,7 +18,7 @@ from leaktui.tui.wording import heading
 
 _NEAR = 1
 """Lines shown around a marked one."""
-_CODE_WIDTH = 44
+_CODE_WIDTH = 40
 """Columns of a marked line before its note."""
 _MOST_DIFF_LINES = 200
 

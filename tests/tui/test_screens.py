@@ -87,6 +87,23 @@ def test_evidence_of_a_suspect(snap_compare: Compare) -> None:
     assert snap_compare(make_app(), terminal_size=SMALL, run_before=after_facts("enter"))
 
 
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=["80", "120"])
+def test_why_and_fix(snap_compare: Compare, sources: Path, size: tuple[int, int]) -> None:
+    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    assert snap_compare(app, terminal_size=size, run_before=after_facts("f"))
+
+
+def test_why_and_fix_among_the_evidence(snap_compare: Compare, sources: Path) -> None:
+    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    assert snap_compare(app, terminal_size=MIDDLE, run_before=after_facts("enter"))
+
+
+def test_why_without_colour(snap_compare: Compare, sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("f"))
+
+
 def test_source_line(snap_compare: Compare, sources: Path) -> None:
     app = make_app(source_roots=[("/srv/shop/src", str(sources))])
     assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("enter", "enter"))

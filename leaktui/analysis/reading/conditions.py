@@ -80,6 +80,12 @@ class Conditions:
         """The variables of a remembered atom that is a bare name or selector; None for other atoms."""
         return self._mentions.get(key) if key.replace(".", "").replace("#", "").isidentifier() else None
 
+    def learn(self, states: States, variable: int, name: str, value: bool) -> States:
+        """*states* after the *variable* of that *name* was made true or false."""
+        key = f"{name}#{variable}"
+        self._mentions[key] = frozenset({variable})
+        return frozenset(replace(state, truths=state.truths | {(key, value)}) for state in states)
+
     def _forgotten(self, state: State, gone: frozenset[int]) -> State:
         kept = frozenset(
             truth for truth in state.truths if not self._mentions.get(truth[0], frozenset()) & gone
@@ -125,16 +131,26 @@ class Conditions:
         texts = lexemes.texts[first:last]
         if len(texts) == 1 and texts[0] in ("true", "false"):
             return {state} if (texts[0] == "true") is value else set()
-        if len(texts) == 3 and texts[1] in ("==", "!="):
-            if texts[0] == "nil":
+        if len(texts) >= 3 and texts[1] in ("==", "!=") and "(" not in texts and not {"<", ">"} & set(texts):
+            if texts[0] == "nil" and len(texts) == 3:
                 first, texts = first + 2, [texts[2], texts[1], texts[0]]
-            if texts[2] == "nil":
+            if texts[2:] == ["nil"]:
                 is_nil = value is (texts[1] == "==")
                 variable = at.get(first)
                 if variable is not None and variable == self._failure and not self._ok:
                     return self._failed(state, not is_nil)
                 if variable is not None and variable in self._subjects and state.hold in OWED:
                     return {replace(state, hold=Hold.NONE if is_nil else Hold.HELD)}
+            elif at.get(first) == self._failure and self._failure is not None and not self._ok:
+                some_error = value is (texts[1] == "==")
+                return self._failed(state, True) if some_error else {state}
+        if (
+            texts[1:4] == [".", "Body", "=="]
+            and texts[4:] == ["nil"]
+            and value
+            and at.get(first) in self._subjects
+        ):
+            return {replace(state, hold=Hold.NONE)} if state.hold in OWED else {state}
         if len(texts) == 1 and self._ok and at.get(first) == self._failure:
             return self._failed(state, not value)
         if value and "(" in texts and "".join(texts[: texts.index("(")]) in _FAILS:

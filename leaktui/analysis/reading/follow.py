@@ -150,6 +150,8 @@ class Follower:
         if not outcome.departures:
             if outcome.ends <= {Hold.RELEASED, Hold.DEFERRED}:
                 return Effect.RELEASED if outcome.ends else None
+            if outcome.ends == {Hold.RETURNED}:
+                return Effect.RETURNED
             if outcome.ends <= {Hold.STORED, Hold.RELEASED}:
                 return Effect.STORED
             return Effect.PASSED

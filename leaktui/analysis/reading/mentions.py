@@ -64,6 +64,9 @@ class Mentions:
             touch = self._touch(statement, position, index)
             if touch is not None:
                 found.append(touch)
+        if any(touch.effect is Effect.RETURNED for touch in found):
+            # What is returned beside its wrapper can be closed by whoever gets both.
+            found = [touch for touch in found if touch.effect is not Effect.RETURNED_WRAPPED]
         for literal in statement.literals:
             found += self._in_literal(statement, literal)
         # Another Close on the same value: the call that closes comes before what its result is assigned to.
@@ -171,6 +174,9 @@ class Mentions:
                 continue
             if call.name in KEEPS_OPEN or wrapped:
                 return None
+            if self._gives_back(call, start, position):
+                composed, start, end = True, call.start, call.end
+                continue
             return self._passed(statement, position, start, call, closable)
         return None
 
@@ -192,17 +198,25 @@ class Mentions:
             else:
                 return start
 
+    def _gives_back(self, call: Call, start: int, position: int) -> bool:
+        """Whether the same-file function called does nothing but return what it is given, in something or as it is."""
+        argument, form = self._argument(call, start, position)
+        return self._resolve(call.last, argument, form) is Effect.RETURNED
+
+    def _argument(self, call: Call, start: int, position: int) -> tuple[int, Form]:
+        """Which argument of *call* the value is, and how it is closed there."""
+        lexemes = self._lexemes
+        entries = lexemes.split(call.opened + 1, call.end - 1)
+        argument = next((i for i, (first, last) in enumerate(entries) if first <= start < last), -1)
+        if lexemes.text(position + 2) == "Body":
+            return argument, Form.CLOSER
+        return argument, self.followed.direct.get(self._names.at.get(position, -1), Form.UNKNOWN)
+
     def _passed(
         self, statement: Statement, position: int, start: int, call: Call, closable: bool
     ) -> Touch | None:
         lexemes = self._lexemes
-        entries = lexemes.split(call.opened + 1, call.end - 1)
-        argument = next((i for i, (first, last) in enumerate(entries) if first <= start < last), -1)
-        form = (
-            Form.CLOSER
-            if lexemes.text(position + 2) == "Body"
-            else self.followed.direct.get(self._names.at.get(position, -1), Form.UNKNOWN)
-        )
+        argument, form = self._argument(call, start, position)
         effect = self._resolve(call.last, argument, form) or Effect.PASSED
         deferred = statement.kind is Kind.DEFER and call.end == statement.end
         if effect is Effect.ACQUIRED:  # the function is known, and leaves it alone
@@ -253,7 +267,36 @@ class Mentions:
             return None  # put back where it came from, with something around it
         if wrapped and not composed:
             return None
+        if self._field_of_new(target) is not None:
+            return None  # its owner is followed as a holder
         return self._made(Effect.STORED, position, text, statement)
+
+    def _field_of_new(self, target: Range) -> int | None:
+        """The local variable a field of which *target* is, when it was made in this function or is returned by it."""
+        lexemes, names = self._lexemes, self._names
+        index = names.at.get(target[0])
+        if index is None or target[1] - target[0] < 3 or lexemes.text(target[0] + 1) != ".":
+            return None
+        variable = names.variables[index]
+        if variable.is_parameter or variable.owner != self._unit.owner or variable.is_result:
+            return None
+        for statement in iter_statements(self._unit.body, literals=False):
+            if statement.kind is Kind.RETURN and any(
+                names.variable(part) == index for part in statement.values
+            ):
+                return index
+            if statement.kind not in (Kind.ASSIGN, Kind.DECLARATION):
+                continue
+            for at, part in enumerate(statement.targets):
+                if part[0] != variable.position:
+                    continue
+                if not statement.values:
+                    return index
+                if len(statement.values) == len(statement.targets):
+                    first, last = statement.values[at]
+                    if lexemes.texts[first] in ("&", "new") or lexemes.text(last - 1) == "}":
+                        return index
+        return None
 
     def _target_of(self, statement: Statement, start: int) -> Range | None:
         """The target that the value at *start* is assigned to, when it is the whole of it."""
@@ -358,6 +401,12 @@ class Mentions:
                 targets[index] if len(targets) == len(statement.values) else targets[0] if targets else None
             )
             variable = self._names.variable(target) if target is not None else None
+            owner = self._field_of_new(target) if target is not None and variable is None else None
+            if owner is not None and owner not in followed.holders | followed.direct.keys():
+                if self._kind_of_value(statement, first, last) not in (None, "wrapper"):
+                    followed.holders.add(owner)
+                    grown = True
+                continue
             if variable is None or not self._is_local(variable):
                 continue
             if variable in followed.direct or variable in followed.holders or variable in followed.wrappers:
@@ -396,7 +445,7 @@ class Mentions:
 
     def _inside(self, statement: Statement, start: int, end: int, whole: Range) -> str | None:
         """`wrapper` or `holder` when the value from *start* to *end* makes up *whole* with something around it."""
-        lexemes = self._lexemes
+        lexemes, position = self._lexemes, start
         kind: str | None = None
         for _ in range(20):
             while lexemes.text(start - 1) in ("&", "*") and not lexemes.ends_operand(start - 2):
@@ -417,6 +466,8 @@ class Mentions:
                 start, end, kind = call.start, call.end, kind or "holder"
             elif call.name in WRAPS:
                 start, end, kind = call.start, call.end, "wrapper"
+            elif kind != "wrapper" and self._gives_back(call, start, position):
+                start, end, kind = call.start, call.end, "holder"
             else:
                 return None
         return None

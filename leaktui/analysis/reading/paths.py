@@ -315,9 +315,19 @@ class PathWalk:
     # -- effects -------------------------------------------------------------------------------------
 
     def _assigned(self, statement: Statement, states: States) -> States:
-        names = self._unit.names
+        names, lexemes = self._unit.names, self._lexemes
         changed = {index for part in statement.targets if (index := names.at.get(part[0])) is not None}
-        return self._conditions.forget(states, changed)
+        states = self._conditions.forget(states, changed)
+        for target, value in zip(statement.targets, statement.values, strict=False):
+            variable, text = names.variable(target), lexemes.spelled(*value)
+            if (
+                variable is not None
+                and text in ("true", "false")
+                and statement.operator in ("=", ":=", "var")
+            ):
+                name = names.variables[variable].name
+                states = self._conditions.learn(states, variable, name, text == "true")
+        return states
 
     def touches_of(self, statement: Statement) -> tuple[Touch, ...]:
         if statement.start not in self._touches:

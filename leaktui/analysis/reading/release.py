@@ -82,8 +82,19 @@ def _dropped(unit: Unit, subject: Subject, path: str) -> Explanation:
         SkipReason.DISCARDED,
         text,
         [MarkedLine(line, "opened here, and dropped")],
+        # A method may be called like those of net/http and be none.
+        certain=subject.name == "_"
+        or subject.call.name.split(".")[0] in ("http", "os", "net")
+        or _is_client(unit, subject),
         repair=keep_dropped(unit, subject),
     )
+
+
+def _is_client(unit: Unit, subject: Subject) -> bool:
+    """Whether the call is on a variable that is declared an http.Client."""
+    index = unit.names.at.get(subject.call.start)
+    written = unit.names.variables[index].type_range if index is not None else None
+    return written is not None and unit.lexemes.spelled(*written) in ("*http.Client", "http.Client")
 
 
 def _stored_at_once(unit: Unit, subject: Subject, path: str) -> Explanation | None:
@@ -170,7 +181,7 @@ class _Teller:
             return self._stored(stored, ())
         if Hold.PASSED in ends:
             return self._passed_on()
-        if reading.panics:
+        if reading.panics and not ends & {Hold.RETURNED, Hold.DEFERRED}:
             return self._panics()
         return None
 
@@ -236,8 +247,11 @@ class _Teller:
             repair = move_defer_up(reading)
         if repair is None:
             repair = close_before(reading, owing)
-        certain = self._is_certain() and (
-            bool(reading.releases or stored) or Hold.RETURNED in reading.outcome.ends
+        checked = not all(item.unchecked for item in owing)
+        certain = (
+            self._is_certain()
+            and checked
+            and (bool(reading.releases or stored) or Hold.RETURNED in reading.outcome.ends)
         )
         return self._make(reason, text, repair, certain=certain)
 

@@ -89,7 +89,7 @@ def _after_init(reading: Reading, edits: Edits, defer: str) -> Repair | None:
 def move_defer_up(reading: Reading) -> Repair | None:
     """The deferred Close that comes too late, moved to the error check."""
     unit, statement = reading.unit, reading.acquired
-    deferred = [touch for touch in reading.all_touches if touch.effect is Effect.DEFERRED]
+    deferred = [touch for touch in reading.touches if touch.effect is Effect.DEFERRED]
     if statement is None or len(deferred) != 1:
         return None
     late = unit.statement_at(deferred[0].line)

@@ -107,10 +107,13 @@ def call_at(file: GoFile, opened: int, first: int = 0) -> Call | None:
 
 def find_subjects(unit: Unit, statement: Statement, line: int, kind: LeakKind) -> tuple[Subject, ...]:
     """What *statement* acquires at *line*, most likely first; none where nothing is recognised."""
+    lexemes = unit.lexemes
     if statement.kind in (Kind.ASSIGN, Kind.DECLARATION) and statement.values:
         return _assigned(unit, statement, line, kind)
     if statement.kind in (Kind.EXPRESSION, Kind.GO, Kind.DEFER) and statement.values:
         call = find_call(unit.file, statement.values[0])
+        if call is not None and lexemes.text(call.opened + 1) == "func":
+            return ()  # sync.Once has a Do as well
         if call is not None and (form := _dropped_form(call, kind)) is not None:
             return (Subject(statement, call, form, -1, ""),)
     return ()
@@ -169,6 +172,8 @@ def _subject(
 
 
 def _dropped_form(call: Call, kind: LeakKind) -> Form | None:
+    if "once" in call.name.lower():
+        return None
     if kind is LeakKind.HTTP_BODY and call.last in _RESPONSE_CALLS:
         return Form.RESPONSE
     if call.last in _CLOSER_CALLS:
@@ -219,6 +224,6 @@ def _form(unit: Unit, call: Call, variable: int | None, kind: LeakKind) -> Form:
             return Form.CLOSER
     if kind is LeakKind.FD:
         return Form.CLOSER if call.last in _CLOSER_CALLS or closes else Form.UNKNOWN
-    if call.last in _RESPONSE_CALLS:
+    if call.last in _RESPONSE_CALLS and "func" not in lexemes.texts[call.opened : call.end]:
         return Form.RESPONSE
     return Form.CLOSER if closes else Form.UNKNOWN

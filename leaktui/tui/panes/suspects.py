@@ -260,8 +260,8 @@ class SuspectsRoot(Level):
 
     def _describe(self, finding: Finding, facts: Facts) -> None:
         self._reader.ask(finding, facts)
-        why = reason_lines(self._reader.of(finding))
-        self._document.set_lines([*finding_lines(finding, why)[1:], *remark_lines(facts)])
+        reason = reason_lines(self._reader.of(finding))
+        self._document.set_lines([*finding_lines(finding, reason=reason)[1:], *remark_lines(facts)])
 
     def _reason_read(self) -> None:
         row = self._table.cursor_row

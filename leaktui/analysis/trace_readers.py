@@ -27,13 +27,15 @@ class Readers:
     def read(self, goroutine: GoroutineRecord, time: int, stack: int) -> None:
         """*goroutine* is inside a body's Read, at *stack*; its previous stack is still in the record."""
         body = self._own_body(goroutine, stack)
-        sure = body is None or self._book.shared_frames(body.stack, stack) >= self._book.asker_depth(
-            body.stack
-        )
+        sure = body is not None and self._has_not_returned(body, stack)
         if body is None:
             body = goroutine.reading
-            if body is None or body.released_ns is not None:
+            if body is not None and body.released_ns is None:
+                sure = body.read_sure
+            else:
                 body = self._given_body(goroutine)
+                # What came over a channel may have been something else.
+                sure = body is not None and body.caller is goroutine.creator
         goroutine.has_read = True
         goroutine.reading = body
         if body is not None:
@@ -41,6 +43,10 @@ class Readers:
             body.read_stack = stack
             body.read_sure = sure
             body.reader = goroutine
+
+    def _has_not_returned(self, body: BodyRecord, stack: int) -> bool:
+        """Whether *stack* is still below the call that asked for *body*."""
+        return self._book.shared_frames(body.stack, stack) >= self._book.asker_depth(body.stack)
 
     def _own_body(self, goroutine: GoroutineRecord, stack: int) -> BodyRecord | None:
         if not goroutine.bodies:

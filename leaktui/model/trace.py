@@ -30,7 +30,8 @@ class BodyHandoff:
     buffered is read without a trace). `reader_goid` is the goroutine that was inside a read of this body at
     the end: the caller (`caller_reading` is then True) or one that the caller created, or handed it to over a
     channel. `last_reader_goid` is who made the last read, at `last_read_stack`, whatever it did since; where the call
-    that had asked was not on that stack any more, `last_read_sure` is False: that goroutine may have read another body.
+    that had asked was not on that stack any more, or the body must have come over a channel, `last_read_sure` is False:
+    it may have been another body.
     `connection_stack` is the request for which the connection was opened, where the trace shows it (HTTP/1): with
     keep-alive that is mostly another one than the request that left the body.
     """

@@ -112,9 +112,13 @@ def test_the_family_adds_up() -> None:
     assert len(genealogy.rows(facts)) < len(rows)
     genealogy.fold(top, folded=False)
     assert genealogy.rows(facts) == rows
-    loop = next(row for row in rows if row.name.endswith("readLoop"))
-    text = said(kin_lines(loop))
+    loops = [row for row in rows if row.name.endswith("readLoop")]
+    text = "\n".join(said(kin_lines(loop, trace)) for loop in loops)
     assert "started by" in text and "Started at" in text
+    left = {body.name for body in kept_bodies(trace) if body.handoff.connection_stack}
+    assert left
+    for name in left:  # each with the request that left it, whoever had the connection opened
+        assert f"  {name}  main.go:" in text
 
 
 def test_a_very_long_line_of_goroutines() -> None:

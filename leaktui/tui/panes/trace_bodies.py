@@ -98,7 +98,7 @@ def body_lines(body: KeptBody) -> list[DocLine]:
     if handoff.last_reader_goid is not None:
         text += f", by goroutine {handoff.last_reader_goid}"
     if not handoff.last_read_sure:
-        text += "; perhaps another body of it: the call that asked for this one had returned"
+        text += "; perhaps of another body: the call that asked for this one was not on its stack"
     lines = [
         field("held by", f"{holder_text(handoff)}, {handoff.protocol}, still waiting at the end"),
         field(
@@ -149,7 +149,7 @@ def _search(body: KeptBody) -> str:
 _COLUMNS: tuple[Column[KeptBody], ...] = (
     Column("held by", lambda row: (holder_text(row.handoff), "plain"), lambda row: row.handoff.holder_goid, 15),
     number_column("open for", lambda row: row.age_ns, span_text, 8, tone="strong"),
-    Column("last read", reading_span, lambda row: row.since_read_ns, 10, align="right"),
+    Column("last read", reading_span, lambda row: row.since_read_ns, 12, align="right"),
     name_column("left by", lambda row: row.name, 18, 3, show=function_name),
     name_column("where", _where, 14, 1, tone="accent", cut="start"),
     name_column("asked by", lambda row: caller_text(row.handoff), 22, 1, rank=1, tone="muted"),
@@ -325,7 +325,7 @@ def _asked(row: Reader) -> str:
 
 _READER_COLUMNS: tuple[Column[Reader], ...] = (
     Column("goroutine", lambda row: (str(row.goid), "strong"), lambda row: row.goid, 10, align="right"),
-    Column("last read", _when, lambda row: row.body.since_read_ns if row.body is not None else None, 11, align="right"),
+    Column("last read", _when, lambda row: row.body.since_read_ns if row.body is not None else None, 12, align="right"),
     name_column("reads in", lambda row: row.owner.function if row.owner is not None else "", 18, 2, show=function_name),
     name_column("where", lambda row: frame_place(row.owner), 14, 1, tone="muted", cut="start"),
     name_column("asked for by", _asked, 16, 2, show=function_name),

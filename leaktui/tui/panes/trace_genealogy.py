@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from leaktui.analysis.http_frames import READ_LOOP
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.trace import Descent, TraceSummary
 from leaktui.text import format_count, printable
 from leaktui.tui.details import field, stack_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import DocumentLevel, Level, Listing
+from leaktui.tui.panes.trace_bodies import kept_bodies
 from leaktui.tui.remembered import remembered
 from leaktui.tui.trace_words import named_by
 from leaktui.tui.widgets.columns import UNKNOWN, Column, name_column
@@ -145,7 +147,7 @@ class Genealogy:
         )  # fmt: skip
         return Listing(
             "who started whom", "go statements", columns, self.rows, _key, _search,
-            lambda row, facts: kin_lines(row), _open, lambda row: row.go_statement, sort=None,
+            lambda row, facts: kin_lines(row, facts.snapshot.trace), _open, lambda row: row.go_statement, sort=None,
             empty=lambda facts: "No goroutine was started in this trace." if facts.snapshot.trace else empty,
         )  # fmt: skip
 
@@ -197,7 +199,7 @@ def _search(kin: Kin) -> str:
     return "\n".join((kin.name, *(f"{frame.function} {frame.file}" for frame in frames)))
 
 
-def kin_lines(kin: Kin) -> list[DocLine]:
+def kin_lines(kin: Kin, trace: TraceSummary | None) -> list[DocLine]:
     """A node: how many, who started them, where those wait that are left."""
     descent = kin.descent
     if descent is None:
@@ -222,6 +224,7 @@ def kin_lines(kin: Kin) -> list[DocLine]:
     for name, file, line in reversed(kin.way[:-1]):
         place = f"  {frame_place(Frame(name, file, line))}" if file else ""
         lines.append(field("started by", f"{_shown(name)}{place}"))
+    lines += _left_lines(kin, trace)
     lines += [
         DocLine(),
         DocLine(heading("Started at")),
@@ -237,9 +240,41 @@ def kin_lines(kin: Kin) -> list[DocLine]:
     return lines
 
 
+def _left_lines(kin: Kin, trace: TraceSummary | None) -> list[DocLine]:
+    """Of readLoops: the requests that left them with a body, by the hand-off and not by who had them opened."""
+    parent = kin.descent.parent if kin.descent is not None else None
+    if trace is None or parent is None or kin.name != READ_LOOP:
+        return []
+    opener = trace.genealogy[parent].creation_stack
+    left: dict[Frame | None, int] = {}
+    for body in kept_bodies(trace):
+        if body.handoff.connection_stack == opener:
+            left[body.owner] = left.get(body.owner, 0) + 1
+    if not left:
+        return []
+    lines = [DocLine(), DocLine(heading("Still hold a body that was asked for by"))]
+    for owner, count in sorted(left.items(), key=lambda item: -item[1]):
+        name = function_name(owner.function) if owner is not None else "a request from before the trace"
+        place = f"  {frame_place(owner)}" if owner is not None else ""
+        lines.append(
+            DocLine(
+                ((f"{format_count(count):>7}  ", "strong"), (name, "plain"), (place, "accent")),
+                owner,
+                wrap=False,
+            )
+        )
+    opened = owner_of(opener)
+    lines.append(
+        field("opened by", f"{function_name(opened.function)}  {frame_place(opened)}" if opened else UNKNOWN)
+    )
+    return lines
+
+
 def _shown(name: str) -> str:
     return name if name == _RUNTIME else function_name(name)
 
 
 def _open(kin: Kin) -> Level:
-    return DocumentLevel(_name(kin), lambda facts: kin_lines(kin), frame=kin.go_statement)
+    return DocumentLevel(
+        _name(kin), lambda facts: kin_lines(kin, facts.snapshot.trace), frame=kin.go_statement
+    )

@@ -34,7 +34,7 @@ def help_lines(place: Place) -> list[DocLine]:
                 key, label = f"{key} {beside.shown_key}", f"{label}, {beside.label}"
                 text = f"{text}; {beside.help}"
             if panes and action is panes[0]:
-                key, label = f"{panes[0].shown_key}–{panes[-1].shown_key}", ""
+                key, label = " ".join(item.shown_key for item in panes) + " ", ""
                 text = ", ".join(item.label for item in panes)
             title = topic.value if first else ""
             first = False

@@ -37,7 +37,7 @@ async def test_all_of_it_first_and_values_at_the_cursor() -> None:
         text = painted(app.chart)
         assert text[0].startswith("▸level")
         assert "at 0.000 s: level 16, at most 999 here" in text[-1]
-        assert "┴0 s" in text[-2] and "┴8 s" in text[-2]
+        assert "┴0 s" in text[-2] and "┴5 s" in text[-2]
         assert any("100/s" in line for line in text)  # one a step of 10 ms
         app.chart.focus()
         await pilot.press("end")

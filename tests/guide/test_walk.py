@@ -35,8 +35,8 @@ from leaktui.guide.events import (
 )
 from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
 from leaktui.model.ledger import LedgerKind
-from leaktui.session.history import Metric
 from leaktui.model.verification import Measurement, Verification, VerificationVerdict
+from leaktui.session.history import Metric
 from tests.guide.scenes import (
     EXPLANATION,
     GOROUTINE,

@@ -4,7 +4,7 @@ Law: the walkthrough is taken from a real command line on a real process. It is 
 tests.diagnosis_matrix), its steps end within the clock, and a healthy program ends with "nothing leaks". Where the
 source gives a reason, it is shown for somebody to judge.
 
-By hand: `python -m tests.walkthrough_matrix [--stripped] [--no-pprof] [--unprivileged] [--without SOURCES] [program …]`.
+By hand: `python -m tests.walkthrough_matrix [--stripped] [--no-pprof] [--unprivileged] [--without …] [program …]`.
 """
 
 from __future__ import annotations

@@ -138,6 +138,7 @@ class Walkthrough:
         self._run_aside = run_aside or (lambda work: self.happen(work()))
         self._done: set[Wish] = set()
         self._ordered: set[Want] = set()
+        self._books: set[LedgerKind] = set()
         self._watched: Watched | None = None
         self._before: Measurement | None = None
 
@@ -221,12 +222,19 @@ class Walkthrough:
             return Swapped(self._clock(), reason="there is no repaired build of this program here")
         try:
             self._before = watched.measure(of=finding, seconds=AFTER_SECONDS)
+            self._books = {ledger.kind for ledger in watched.session.snapshot.ledgers}
             return Swapped(self._clock(), self._means.swap())
         except (LeaktuiError, OSError) as error:
             return Swapped(self._clock(), reason=f"the repaired build did not start: {error}")
 
     def _watch_the_fix(self, watched: Watched) -> None:
-        """Order, once, the light looks that tell whether the repaired build does at all what leaked."""
+        """Order, once, the light looks that tell whether the repaired build does at all what leaked.
+
+        The books that were kept of the leaking build are kept of this one, too.
+        """
+        for kind in tuple(self._books):
+            if watched.arm({kind}):
+                self._books.discard(kind)
         for want in (Want.TRACE, Want.HANDOFFS):
             if want not in self._ordered and watched.session.offers(want):
                 self._ordered.add(want)

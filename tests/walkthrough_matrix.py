@@ -4,7 +4,7 @@ Law: the walkthrough is taken from a real command line on a real process. It is 
 tests.diagnosis_matrix), its steps end within the clock, and a healthy program ends with "nothing leaks". Where the
 source gives a reason, it is shown for somebody to judge.
 
-By hand: `python -m tests.walkthrough_matrix [--stripped] [--no-pprof] [--unprivileged] [program …]`.
+By hand: `python -m tests.walkthrough_matrix [--stripped] [--no-pprof] [--unprivileged] [--without …] [program …]`.
 """
 
 from __future__ import annotations
@@ -69,11 +69,20 @@ def judge_walk(form: dict[str, Any], truth: Expected | None) -> str:
     return answer
 
 
-def walk(program: str, binary: Path, peer: Peer, *, pprof: bool = True, unprivileged: bool = False) -> Walked:
+def walk(
+    program: str,
+    binary: Path,
+    peer: Peer,
+    *,
+    pprof: bool = True,
+    unprivileged: bool = False,
+    without: str = "",
+) -> Walked:
     """Start *program*, walk through it, judge. *unprivileged* is as nobody, who sees its pprof pages and no more."""
     with run_target(binary, peer, pprof=pprof) as target:
         name = ["--url", str(target.pprof_url)] if unprivileged else ["--pid", str(target.pid)]
         command = [sys.executable, "-m", "leaktui", "guide", *name, "--json"]
+        command += ["--without", without] if without else []
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         if unprivileged:
             nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -114,6 +123,7 @@ def run_matrix(
     stripped: bool = False,
     pprof: bool = True,
     unprivileged: bool = False,
+    without: str = "",
     at_once: int = AT_ONCE,
 ) -> list[Walked]:
     """Walk through *programs*, several at a time, with one peer."""
@@ -124,7 +134,12 @@ def run_matrix(
             return list(
                 pool.map(
                     lambda program: walk(
-                        program, binaries[program], peer, pprof=pprof, unprivileged=unprivileged
+                        program,
+                        binaries[program],
+                        peer,
+                        pprof=pprof,
+                        unprivileged=unprivileged,
+                        without=without,
                     ),
                     programs,
                 )
@@ -139,6 +154,7 @@ def main() -> int:
     parser.add_argument("--stripped", action="store_true")
     parser.add_argument("--no-pprof", action="store_true")
     parser.add_argument("--unprivileged", action="store_true", help="as nobody, through pprof alone")
+    parser.add_argument("--without", default="", help="sources leaktui is to leave alone")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
     options = parser.parse_args()
     programs = options.programs or [*leaking_programs(), *healthy_programs()]
@@ -148,6 +164,7 @@ def main() -> int:
         stripped=options.stripped,
         pprof=not options.no_pprof,
         unprivileged=options.unprivileged,
+        without=options.without,
         at_once=options.at_once,
     )
     for item in sorted(walked, key=lambda item: (item.answer, item.program)):

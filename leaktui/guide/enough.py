@@ -6,18 +6,21 @@ from enum import Enum
 
 from leaktui.engines.protocol import LEDGERS, Want
 from leaktui.guide.culprit import find_detail, find_search
-from leaktui.guide.first_looks import rising_metric
+from leaktui.guide.first_looks import rising_metric, slope_of
 from leaktui.guide.script import Name
 from leaktui.guide.sight import LEDGER_OF, Sight
 from leaktui.guide.state import Outcome, State, WishKind
 from leaktui.model.assessment import Assessment
 from leaktui.model.finding import Confidence, LeakKind
+from leaktui.session.history import Metric
 
 _PROBED_SECONDS = 25.0
 """A body is not called left before it is 20 s old: probes are given so long to prove something."""
 
 _CLEAN_SECONDS = 34.0
 """Nothing leaks is a conclusion that has to hold for some seconds: what was seen last comes late on a busy machine."""
+
+_RISING_SECONDS = 55.0
 
 _ARMING_SECONDS = 4.0
 """Probes that were agreed to and are not in by then will not come."""
@@ -95,8 +98,7 @@ def _suffices(state: State, sight: Sight) -> bool:
         named = _named(assessment) and sight.watched_seconds >= _CURVE_SECONDS
         return rising_metric(sight) is not None or named or assessment.settled
     if name is Name.KIND:
-        clean = assessment.settled and (bool(assessment.suspects) or sight.watched_seconds >= _CLEAN_SECONDS)
-        return _named(assessment) or clean
+        return _named(assessment) or (assessment.settled and (bool(assessment.suspects) or _holds(sight)))
     if name is Name.WHO:
         return bool(state.current.seen)
     if name is Name.LINE:
@@ -108,6 +110,13 @@ def _suffices(state: State, sight: Sight) -> bool:
     if name is Name.REPORT:
         return True
     return state.verified or bool(state.why_unswapped)
+
+
+def _holds(sight: Sight) -> bool:
+    """Whether "nothing leaks" has held for long enough; where memory still rises it has to for longer."""
+    slopes = [slope_of(metric, sight) for metric in (Metric.RSS, Metric.LIVE_HEAP)]
+    rising = any(slope is not None and slope.rising for slope in slopes)
+    return sight.watched_seconds >= (_RISING_SECONDS if rising else _CLEAN_SECONDS)
 
 
 def _named(assessment: Assessment) -> bool:

@@ -36,6 +36,7 @@ from leaktui.guide.events import (
 from leaktui.model.finding import Confidence, Finding, LeakKind, Verdict
 from leaktui.model.ledger import LedgerKind
 from leaktui.model.verification import Measurement, Verification, VerificationVerdict
+from leaktui.session.history import Metric
 from tests.guide.scenes import (
     EXPLANATION,
     GOROUTINE,
@@ -352,6 +353,17 @@ def test_clean_is_said_only_when_it_holds() -> None:
     for state in walker.ticks(3):
         assert state.outcome is Outcome.OPEN
     walker.shown = healthy()
+    assert walker.finish().outcome is Outcome.NOTHING
+
+
+def test_where_memory_rises_clean_has_to_hold_for_longer() -> None:
+    base = healthy()
+    walker = Walker(
+        replace(base, series={**base.series, Metric.RSS: RISING[Metric.RSS]}, watched_seconds=40.0)
+    )
+    for state in walker.ticks(3):
+        assert state.outcome is Outcome.OPEN
+    walker.shown = replace(walker.shown, watched_seconds=56.0)
     assert walker.finish().outcome is Outcome.NOTHING
 
 

@@ -91,7 +91,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit", ("q",), "q", "quit", "leave, the target goes on", Topic.APP, Place.BOTH, 0),
     Action("suspend", ("ctrl+z",), "^Z", "suspend", "to the shell", Topic.APP, Place.BOTH, beside=True),
     Action(
-        "next", ("n", "space"), "n", "next", "as soon as this step is done (Space, too)",
+        "next", ("n", "space"), "n", "next", "when this step is done (or Space)",
         Topic.STEPS, Place.GUIDE, 1,
     ),
     Action("before", ("b", "backspace"), "b", "back", "read the step before again", Topic.STEPS, Place.GUIDE, 2),

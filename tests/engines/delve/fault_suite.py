@@ -240,7 +240,7 @@ FAULTS = (
     Fault("target-exits", end_target, ends_target=True),
     Fault("dlv-stopped", stop_dlv),
     Fault("garbage", wait_for_garbage, garbling="first"),
-    Fault("garbage-for-good", wait_for_garbage, garbling="always", survives=False),
+    Fault("garbage-for-good", wait_for_garbage, garbling="always"),
     Fault("standby-killed", kill_standby),
     Fault("guardian-killed", kill_guardian),
     Fault("guardian-killed-quiet", kill_guardian, ("--quiet",)),

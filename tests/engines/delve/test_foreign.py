@@ -43,6 +43,8 @@ def headless(pid: int, directory: Path, *flags: str) -> Iterator[tuple[str, subp
     finally:
         process.terminate()
         process.wait()
+        # Delve itself may leave a target stopped (native/proc_linux.go `detach` looks once, 50 ms later).
+        traced.wake(pid, traced.started_ticks_of(pid), 0.5)
 
 
 @pytest.mark.parametrize("running", [False, True])

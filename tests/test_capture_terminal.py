@@ -28,7 +28,7 @@ def test_recorded_here_and_looked_at_there(
     truth = expected("earlyreturn")
     assert truth is not None
     with target_factory("earlyreturn") as target:
-        for seconds in (10, 40):  # on a starved machine the first is too short
+        for seconds in (8, 40):  # on a starved machine the first is too short
             recording = terminal(f"record --pid {target.pid} -o {capture} --seconds {seconds}", SMALL)
             recording.wait(lambda text: "Ctrl-C ends it" in text)
             said = recording.wait(lambda text: "leaktui" in text and "recorded" in text, 120)
@@ -39,6 +39,7 @@ def test_recorded_here_and_looked_at_there(
     screen = window.wait(lambda text: "LEAK" in text and f"main.go:{truth.line}" in text)
     assert "capture of 20" in screen and re.search(r"\d+ s recorded", screen)
     window.press("Enter")
+    window.wait(lambda text: "Suspects ›" in text and "Evidence" in text)
     window.press("Enter")
     screen = window.wait(lambda text: "▶" in text and "c.http.Get" in text)
     assert all(len(line) <= SMALL[0] for line in screen.splitlines())

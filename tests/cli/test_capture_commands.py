@@ -47,7 +47,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_watching(tmp_path:
     assert "cannot write" in sentence or "not built by the Go toolchain" in sentence
 
 
-PATIENCE = ("10", "40")
+PATIENCE = ("8", "40")
 """Seconds of watching: what a starved machine spoiled gets a second chance, a wrong answer does not."""
 
 

@@ -15,7 +15,7 @@ from leaktui.guide.graph import draw_curves
 from leaktui.guide.script import Name
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Diagnosis
-from leaktui.report.json_form import diagnosis_document
+from leaktui.report.json_form import diagnosis_document, explanation_document
 from leaktui.report.redaction import MASKED, Redaction
 from leaktui.report.wrapping import wrap_text
 from leaktui.text import printable
@@ -124,7 +124,7 @@ class _StepForm:
             if before and number != before + 1:
                 yield f"{'':10}     ⋮"
             before = number
-            text = printable(lines[number - 1].rstrip("\r").expandtabs(4), _LONGEST_LINE)
+            text = self._redaction.code(lines[number - 1].rstrip("\r").expandtabs(4), _LONGEST_LINE)
             note = f"  ◀ {printable(notes[number], 120)}" if number in notes else ""
             mark = ">" if number in notes or number == explanation.acquire_line else " "
             yield self._paint(f"{'':10}{mark}{number:>4} │ {text}{note}", "1" if mark == ">" else "")
@@ -132,7 +132,7 @@ class _StepForm:
             yield from self._field("change", "certain" if explanation.diff_certain else "to be looked over")
             for line in explanation.diff.splitlines():
                 code = {"+": "32", "-": "31"}.get(line[:1], "")
-                text = printable(line.expandtabs(4), _LONGEST_LINE)
+                text = self._redaction.code(line.expandtabs(4), _LONGEST_LINE)
                 yield f"{'':10}{self._paint(text, code)}"
 
     def _paint(self, text: str, code: str) -> str:
@@ -146,7 +146,7 @@ def format_guide_json(state: State, diagnosis: Diagnosis, *, redaction: Redactio
         "outcome": state.outcome.value,
         "seconds": round(state.seconds, 1),
         "steps": [_step_form(item, redaction) for item in state.steps],
-        "explanation": _explanation_form(state.explanation),
+        "explanation": explanation_document(state.explanation, redaction=redaction),
         "diagnosis": diagnosis_document(diagnosis, redaction=redaction),
     }
     return json.dumps(form, indent=2, allow_nan=False) + "\n"
@@ -166,20 +166,4 @@ def _step_form(step: StepState, redaction: Redaction) -> dict[str, Any]:
         "by_hand": [printable(command) for command in step.by_hand],
         "began": step.began,
         "ended": step.ended,
-    }
-
-
-def _explanation_form(explanation: Explanation | None) -> dict[str, Any] | None:
-    if explanation is None:
-        return None
-    return {
-        "function": printable(explanation.function),
-        "file": printable(explanation.file),
-        "line": explanation.acquire_line,
-        "reason": explanation.reason.value,
-        "text": printable(explanation.text),
-        "certain": explanation.certain,
-        "marks": [{"line": mark.line, "note": printable(mark.note)} for mark in explanation.marks],
-        "diff": explanation.diff,
-        "diff_certain": explanation.diff_certain,
     }

@@ -17,6 +17,7 @@ from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Diagnosis, Finding, Verdict
 from leaktui.model.frame import Frame, Stack
 from leaktui.report.by_hand import list_commands
+from leaktui.report.explained import explain_suspect
 from leaktui.report.graphs import Graph
 from leaktui.report.html_graph import draw_graph
 from leaktui.report.html_source import draw_diff, draw_excerpt, read_function
@@ -55,12 +56,6 @@ def format_html(
     """
     page = _Page(diagnosis, tuple(graphs), roots, redaction, written, endpoint)
     return "\n".join(page.lines()) + "\n"
-
-
-def explanation_of(finding: Finding) -> Explanation | None:
-    """Why the release is skipped, where the source was read for it."""
-    found = getattr(finding, "explanation", None)
-    return found if isinstance(found, Explanation) else None
 
 
 class _Page:
@@ -202,7 +197,7 @@ class _Page:
             at = self.place(finding.created_by)
             yield f"<dt>Created by</dt><dd>{creator}{f' at <code>{at}</code>' if at else ''}</dd>"
         yield "</dl>"
-        explanation = explanation_of(finding)
+        explanation = explain_suspect(finding, self._roots).explanation
         yield from self._source(finding, explanation)
         if explanation is not None:
             yield from self._reason(explanation)

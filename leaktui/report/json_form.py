@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Diagnosis, Finding
 from leaktui.model.frame import Frame
 from leaktui.report.explained import diff_lines, explain_suspect
@@ -81,15 +82,12 @@ def _suspect(finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction
         ],
         "advice": redaction.text(finding.advice),
         "candidates": [_frame(frame, redaction) for frame in finding.candidates],
-        "explanation": _explanation(finding, roots, redaction),
+        "explanation": explanation_document(explain_suspect(finding, roots).explanation, redaction=redaction),
     }
 
 
-def _explanation(
-    finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction
-) -> dict[str, Any] | None:
+def explanation_document(found: Explanation | None, *, redaction: Redaction) -> dict[str, Any] | None:
     """Why it leaks as its source says; null where the source is not at hand, or does not say."""
-    found = explain_suspect(finding, roots).explanation
     if found is None:
         return None
     return {

@@ -18,6 +18,7 @@ from leaktui.model.explanation import Explanation, MarkedLine, SkipReason
 from leaktui.model.finding import Diagnosis, Evidence
 from leaktui.model.frame import Frame
 from leaktui.report import html_form
+from leaktui.report.explained import Explained
 from leaktui.report.graphs import Graph
 from leaktui.report.html_form import format_html
 from leaktui.report.html_source import draw_diff, paint_go
@@ -215,7 +216,7 @@ def test_source_explanation_and_change_are_shown(tmp_path: Path, monkeypatch: py
         diff="--- a\n+++ b\n@@ -4 +4,2 @@\n+\tdefer resp.Body.Close()\n-\treturn resp.Body.Close() // <i>\n",
         seen=("no Close is pending",),
     )  # fmt: skip
-    monkeypatch.setattr(html_form, "explanation_of", lambda finding: explanation)
+    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, roots: Explained(explanation))
     page = Page(format_html(replace(LEAK, suspects=(BODY,))))
     text = page.text
     assert 'resp, err := s.client.Get( "http://h/u?token=…" )' in text and "hunter2" not in text
@@ -227,7 +228,8 @@ def test_source_explanation_and_change_are_shown(tmp_path: Path, monkeypatch: py
     assert format_html(replace(LEAK, suspects=(BODY,))).count('class="row here"') == 1
 
 
-def test_an_excerpt_needs_no_explanation(tmp_path: Path) -> None:
+def test_an_excerpt_needs_no_explanation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, roots: Explained())
     (tmp_path / "store.go").write_text(SOURCE)
     at = Frame("users.(*Store).loadUser", "/src/app/users/store.go", 4)
     diagnosis = replace(LEAK, suspects=(replace(BODY, location=at),))

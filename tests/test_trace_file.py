@@ -1,4 +1,4 @@
-"""`leaktui trace-file` as a process: what it refuses, and the pane in a real terminal."""
+"""`leaktui open` of an execution trace as a process: what it refuses, and the pane in a real terminal."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def write(directory: Path, data: bytes) -> Path:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "cannot be read: No such file" in run("trace-file", str(tmp_path / "none")).sentence
+    assert "cannot be opened (No such file" in run("open", str(tmp_path / "none")).sentence
 
 
 def test_a_file_that_is_no_trace() -> None:
-    assert "is no Go execution trace" in run("trace-file", __file__).sentence
+    assert "or an execution trace" in run("open", __file__).sentence
 
 
 def test_without_a_terminal(tmp_path: Path) -> None:
-    said = run("trace-file", str(write(tmp_path, read_capture("go1.27-h1"))))
+    said = run("open", str(write(tmp_path, read_capture("go1.27-h1"))))
     assert "go tool trace" in said.sentence
 
 
@@ -40,7 +40,7 @@ def test_from_the_file_to_the_request_that_left_a_body(
     tmp_path: Path,
     size: tuple[int, int],
 ) -> None:
-    window = terminal(f"trace-file {write(tmp_path, read_capture('go1.27-h1'))}", size)
+    window = terminal(f"open {write(tmp_path, read_capture('go1.27-h1'))}", size)
     window.wait(lambda screen: "timeline · all of it" in screen and "bodies open" in screen)
     window.press("g", "g", "g")
     window.wait(lambda screen: "bodies left open, by request" in screen and "main.leakLoop" in screen)
@@ -55,11 +55,11 @@ def test_from_the_file_to_the_request_that_left_a_body(
 
 @pytest.mark.tmux
 def test_a_trace_that_is_cut_says_so(terminal: Start, tmp_path: Path) -> None:  # noqa: F811
-    window = terminal(f"trace-file {write(tmp_path, read_capture('go1.26-h1tls')[:-1000])}", (80, 24))
+    window = terminal(f"open {write(tmp_path, read_capture('go1.26-h1tls')[:-1000])}", (80, 24))
     window.wait(lambda screen: "The end of this trace is missing" in screen)
 
 
 @pytest.mark.tmux
 def test_a_trace_that_is_cut_too_early_says_why_there_is_none(terminal: Start, tmp_path: Path) -> None:  # noqa: F811
-    window = terminal(f"trace-file {write(tmp_path, read_capture('go1.26-h1tls')[:5000])}", (80, 24))
+    window = terminal(f"open {write(tmp_path, read_capture('go1.26-h1tls')[:5000])}", (80, 24))
     window.wait(lambda screen: "No execution trace: the execution trace ends before" in screen)

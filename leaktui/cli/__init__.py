@@ -129,10 +129,6 @@ def _run_command(options: argparse.Namespace) -> ExitStatus:
         from leaktui.cli.demonstrating import run_demo
 
         return run_demo(options)
-    if options.command == "trace-file":
-        from leaktui.cli.trace_file import run_trace_file
-
-        return run_trace_file(options)
     if options.command == "trace":
         from leaktui.cli.tracing import run_trace
 

@@ -126,7 +126,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_demo(commands)
     _add_trace(commands)
-    _add_trace_file(commands)
     return parser
 
 
@@ -291,8 +290,14 @@ def _add_record(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_open(commands: argparse._SubParsersAction[_Parser]) -> None:
-    parser = _add_command(commands, "open", "look at a recording on the screens, without the process")
-    parser.add_argument("capture", metavar="FILE", help="a file that `leaktui record` has written")
+    parser = _add_command(
+        commands, "open", "look at a recording or an execution trace on the screens, without the process"
+    )
+    parser.add_argument(
+        "capture",
+        metavar="FILE",
+        help="what `leaktui record` has written; or `go test -trace`, runtime/trace, /debug/pprof/trace?seconds=5",
+    )
     _add_source_roots(parser)
     _add_screen(parser)
 
@@ -414,18 +419,6 @@ def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.set_defaults(form="text")
-
-
-def _add_trace_file(commands: argparse._SubParsersAction[_Parser]) -> None:
-    parser = _add_command(
-        commands,
-        "trace-file",
-        "look at an execution trace in a file",
-        "The file is what `go test -trace`, runtime/trace or /debug/pprof/trace?seconds=5 wrote (Go 1.22 to 1.27).",
-    )
-    parser.add_argument("file", metavar="FILE", help="the trace")
-    _add_source_roots(parser)
-    _add_screen(parser)
 
 
 def parse_sources(text: str) -> frozenset[str]:

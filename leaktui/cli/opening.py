@@ -1,4 +1,4 @@
-"""`leaktui open FILE`: the screens on a recording.
+"""`leaktui open FILE`: the screens on a recording, or on an execution trace.
 
 Law: nothing is asked of any process. What is not a capture is refused before the screen is taken.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.screens import refuse_without_terminal, run_app
+from leaktui.cli.trace_file import is_trace_file, run_trace_file
 from leaktui.engines.replay import Tape
 from leaktui.errors import UsageError
 
@@ -30,7 +31,9 @@ def open_tape(options: argparse.Namespace) -> Tape:
 
 
 def run_open(options: argparse.Namespace) -> ExitStatus:
-    """Look at the capture that *options* name. Raises LeaktuiError."""
+    """Look at the capture or the execution trace that *options* name. Raises LeaktuiError."""
+    if is_trace_file(options.capture):
+        return run_trace_file(options)
     tape = open_tape(options)
     refuse_without_terminal("run `leaktui diagnose --open` with the same file")
     return show_tape(tape, options)

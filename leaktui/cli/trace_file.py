@@ -1,4 +1,4 @@
-"""`leaktui trace-file FILE`: the screens on an execution trace, with no process behind it."""
+"""`leaktui open FILE` of an execution trace: the screens on it, with no process behind it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from leaktui.cli.screens import refuse_without_terminal, run_app
 from leaktui.engines.trace_file import TraceFileEngine, validate_trace_file
 from leaktui.investigation import Investigation, InvestigationEvent, Listener
 from leaktui.model.target import Target
+from leaktui.wire.trace import looks_like_trace
 
 if TYPE_CHECKING:
     from leaktui.tui.source import InvestigationLike
@@ -41,10 +42,19 @@ class TraceFileInvestigation(Investigation):
 
 def run_trace_file(options: argparse.Namespace) -> ExitStatus:
     """Show the trace that *options* name. Raises UsageError without a terminal, EngineUnavailable for another file."""
-    path = Path(options.file)
+    path = Path(options.capture)
     validate_trace_file(path)
     refuse_without_terminal("use `go tool trace` on it")
     return show_trace_file(path, options)
+
+
+def is_trace_file(path: str) -> bool:
+    """Whether the file begins as an execution trace does; False where it cannot be read, too."""
+    try:
+        with Path(path).open("rb") as file:
+            return looks_like_trace(file.read(16))
+    except OSError:
+        return False
 
 
 def show_trace_file(path: Path, options: argparse.Namespace) -> ExitStatus:

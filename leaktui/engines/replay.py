@@ -77,7 +77,7 @@ class Tape:
             self._records = self._decoder.records()
             first = next(self._records, None)
         except DecodeError as error:
-            remedy = error.remedy or "name a file that `leaktui record` has written"
+            remedy = error.remedy or "name a file that `leaktui record` has written, or an execution trace"
             raise UsageError(f"{self._name} cannot be opened: {error.args[0]}", remedy=remedy) from None
         if first is None or not isinstance(first.value, TargetNamed):
             raise UsageError(

@@ -159,7 +159,7 @@ def test_every_option_the_readme_names_exists() -> None:
     from leaktui.cli.arguments import build_parser
 
     known = set(re.findall(r"--[a-z][a-z-]+", build_parser().format_help()))
-    for name in ("diagnose", "doctor", "ps", "spans", "demo"):
+    for name in ("diagnose", "doctor", "ps", "spans", "trace", "record", "verify", "demo"):
         said = subprocess.run(
             [sys.executable, "-m", "leaktui", name, "--help"],
             capture_output=True,

@@ -186,7 +186,7 @@ def _is_guilty(tally: OwnerTally, trend: BodyTrend, held: Sequence[OpenBody], *,
         return False
     # A pool of readers that hand bodies around leaves a few open at any moment: as many as it takes
     # opening rate times release time. More than that, and they are not coming back.
-    if tally.released >= 5:
+    if tally.released >= 5 and tally.release_seconds:
         ordered = sorted(tally.release_seconds)
         slow = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
         expected = tally.opened / max(tally.seconds, 0.001) * slow

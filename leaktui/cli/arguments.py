@@ -7,19 +7,24 @@ that says what would be right.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from leaktui import __version__
 from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.option_groups import (
+    add_capture_options,
+    add_consent_options,
+    add_credentials_options,
+    add_screen_options,
+    add_source_roots_options,
+    add_target_options,
+)
+from leaktui.cli.option_values import parse_depth, parse_hits, parse_pid, parse_rate, parse_seconds
 from leaktui.cli.output import say
 from leaktui.text import printable
 
-LONGEST_WATCH_SECONDS = 24 * 3600.0
-_ALLOWABLE = ("pause", "breakpoints")
-_OPTIONAL_SOURCES = frozenset(("memory", "probes", "pprof", "delve"))
 _LEAKS = ("body", "goroutine", "fd", "heap", "none")
 
 _EXAMPLES = """\
@@ -102,11 +107,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"leaktui {__version__}")
-    _add_target(parser)
-    _add_capture(parser)
-    _add_consent(parser)
-    _add_source_roots(parser)
-    _add_screen(parser)
+    add_target_options(parser)
+    add_capture_options(parser)
+    add_consent_options(parser)
+    add_source_roots_options(parser)
+    add_screen_options(parser)
     parser.add_argument(
         "--walkthrough",
         action="store_true",
@@ -153,8 +158,8 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
         "exit status: 0 clean, 1 a leak, 2 cannot inspect, 3 undecided\n"
         "Ctrl-C ends the watching and prints what is known so far.\n\n" + _PPROF_NOTES,
     )
-    _add_target(parser)
-    _add_capture(parser)
+    add_target_options(parser)
+    add_capture_options(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_const", const="json", dest="form", help="the leaktui.diagnosis/1 form"
@@ -180,8 +185,8 @@ def _add_diagnose(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="N",
         help="watch at most so long (default 60); it ends as soon as it is sure",
     )
-    _add_consent(parser)
-    _add_source_roots(parser)
+    add_consent_options(parser)
+    add_source_roots_options(parser)
     parser.add_argument(
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
@@ -200,10 +205,10 @@ def _add_guide(commands: argparse._SubParsersAction[_Parser]) -> None:
         "exit status: 0 nothing leaks, 1 a leak, 2 cannot inspect, 3 undecided\n"
         "On the screen the same is the key w, or `leaktui --walkthrough`.\n\n" + _PPROF_NOTES,
     )
-    _add_target(parser)
+    add_target_options(parser)
     parser.add_argument("--json", action="store_const", const="json", dest="form", help="as leaktui.guide/1")
-    _add_consent(parser)
-    _add_source_roots(parser)
+    add_consent_options(parser)
+    add_source_roots_options(parser)
     parser.add_argument("--show-secrets", action="store_true", default=False, help="mask nothing")
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.set_defaults(form="text")
@@ -216,14 +221,14 @@ def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
         "say which sources work on a process, which do not, why, and the remedy",
         "exit status: 0 when some source that can answer works, else 2\n\n" + _PPROF_NOTES,
     )
-    _add_target(parser)
+    add_target_options(parser)
     parser.add_argument("--no-color", action="store_true", help="no colours")
 
 
 def _add_ps(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add_command(commands, "ps", "list the Go processes here")
     parser.add_argument("--json", action="store_true", default=False, help="as JSON")
-    _add_credentials(parser)
+    add_credentials_options(parser)
 
 
 def _add_spans(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -265,7 +270,7 @@ def _add_spans(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
-    _add_credentials(parser, "a Jaeger behind a password", "for it", "the bearer token")
+    add_credentials_options(parser, "a Jaeger behind a password", "for it", "the bearer token")
     parser.set_defaults(form="text")
 
 
@@ -277,13 +282,13 @@ def _add_record(commands: argparse._SubParsersAction[_Parser]) -> None:
         "The file is readable by you alone; query values, passwords and secret headers in it are masked.\n"
         "Ctrl-C ends the recording; what was recorded so far is kept.\n\n" + _PPROF_NOTES,
     )
-    _add_target(parser)
+    add_target_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write (mode 0600)")
     parser.add_argument(
         "--seconds", type=parse_seconds, default=60.0, metavar="N", help="record so long (default 60)"
     )
-    _add_consent(parser)
-    _add_source_roots(parser)
+    add_consent_options(parser)
+    add_source_roots_options(parser)
     parser.add_argument(
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
@@ -298,8 +303,8 @@ def _add_open(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         help="what `leaktui record` has written; or `go test -trace`, runtime/trace, /debug/pprof/trace?seconds=5",
     )
-    _add_source_roots(parser)
-    _add_screen(parser)
+    add_source_roots_options(parser)
+    add_screen_options(parser)
 
 
 def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -312,7 +317,7 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--baseline", metavar="FILE", required=True, help="a recording of the process that leaked"
     )
-    _add_target(parser)
+    add_target_options(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_const", const="json", dest="form", help="the leaktui.verification/1 form"
@@ -325,7 +330,7 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="N",
         help="measure so long (default: as long as the baseline)",
     )
-    _add_consent(parser)
+    add_consent_options(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
     )
@@ -351,7 +356,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--plain", action="store_true", default=False, help="the walkthrough as text, without a screen"
     )
-    _add_screen(parser)
+    add_screen_options(parser)
 
 
 def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -414,182 +419,8 @@ def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", default=None, help="write there (mode 0600), not to stdout"
     )
-    _add_consent(parser)
+    add_consent_options(parser)
     parser.add_argument(
         "--show-secrets", action="store_true", default=False, help="do not mask query values and the like"
     )
     parser.set_defaults(form="text")
-
-
-def parse_sources(text: str) -> frozenset[str]:
-    """The sources that *text* names, separated by commas."""
-    names = frozenset(name.strip() for name in text.split(",") if name.strip())
-    unknown = sorted(names - _OPTIONAL_SOURCES)
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"{printable(unknown[0], 40)!r} is no source that can be left out; "
-            "those are memory, probes, pprof and delve"
-        )
-    return names
-
-
-def _add_target(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the process")
-    group.add_argument("--pid", type=parse_pid, metavar="N", help="the process to look at")
-    group.add_argument(
-        "--url",
-        metavar="URL",
-        help="its pprof pages, where they are not found by themselves or not on this machine",
-    )
-    group.add_argument(
-        "--dlv",
-        metavar="ADDR",
-        help="somebody else's headless Delve on it (host:port or unix:PATH); it is only looked at",
-    )
-    group.add_argument(
-        "--exec",
-        metavar="FILE",
-        dest="exec_program",
-        help="start this program, with the arguments after --, and look at it; it ends with leaktui",
-    )
-    group.add_argument(
-        "--insecure", action="store_true", help="accept any TLS certificate of the pprof endpoint"
-    )
-    group.add_argument(
-        "--without",
-        type=parse_sources,
-        default=frozenset(),
-        metavar="SOURCES",
-        help="sources to leave alone, separated by commas: memory, probes, pprof, delve",
-    )
-    _add_credentials(parser)
-
-
-def _add_capture(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--open", dest="capture", metavar="FILE", help="look at this recording instead of a process"
-    )
-
-
-def _add_credentials(
-    parser: argparse.ArgumentParser,
-    title: str = "pprof behind a password",
-    whom: str = "for pprof",
-    token: str = "pprof's bearer token",
-) -> None:
-    group = parser.add_argument_group(title)
-    group.add_argument(
-        "--user", metavar="NAME", help=f"basic authentication {whom}; the password is asked for"
-    )
-    group.add_argument("--token-env", metavar="VAR", help=f"the environment variable with {token}")
-
-
-def _add_consent(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("consent")
-    group.add_argument(
-        "--allow",
-        type=parse_allowed,
-        metavar="WHAT",
-        help="pause: may stop the target for fractions of a second (full dumps of many goroutines, forced GC, Delve); "
-        "breakpoints: may set tracepoints in it (Delve); separated by commas",
-    )
-    group.add_argument(
-        "--read-only", action="store_true", help="only look: no probes in it, and never ask for more"
-    )
-
-
-def _add_source_roots(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--source-root",
-        type=parse_root,
-        action="append",
-        metavar="FROM=TO",
-        dest="source_roots",
-        help="source built in FROM is read from TO here; may be repeated",
-    )
-
-
-def _add_screen(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the screen")
-    group.add_argument(
-        "--lean", action="store_true", help="for slow links: plain colours, slow ticks, no animation"
-    )
-    group.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR)")
-    group.add_argument(
-        "--pace",
-        type=parse_pace,
-        default=1.0,
-        metavar="N",
-        help="how fast the walkthrough goes by itself: 2 leaves half the time to read",
-    )
-
-
-# -- values ------------------------------------------------------------------------------------
-
-
-def parse_pid(text: str) -> int:
-    """A process id. Raises argparse.ArgumentTypeError."""
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) < 1 << 22:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a process id (`leaktui ps` lists those of Go processes)"
-        )
-    return int(text)
-
-
-def parse_seconds(text: str) -> float:
-    """A length of time in seconds. Raises argparse.ArgumentTypeError."""
-    return _parse_number(text, "a number of seconds", LONGEST_WATCH_SECONDS)
-
-
-def parse_pace(text: str) -> float:
-    """How many times as fast as usual. Raises argparse.ArgumentTypeError."""
-    return _parse_number(text, "a pace", 10.0)
-
-
-def parse_rate(text: str) -> float:
-    """Leaks a second. Raises argparse.ArgumentTypeError."""
-    return _parse_number(text, "a number of leaks a second", 1000.0)
-
-
-def parse_hits(text: str) -> int:
-    """A budget of hits. Raises argparse.ArgumentTypeError."""
-    return _parse_whole(text, "a number of hits", 100_000)
-
-
-def parse_depth(text: str) -> int:
-    """Frames of a stack. Raises argparse.ArgumentTypeError."""
-    return _parse_whole(text, "a number of frames", 100)
-
-
-def _parse_whole(text: str, what: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from 1 to {most}")
-    return int(text)
-
-
-def _parse_number(text: str, what: str, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what} above 0 and up to {most:.0f}")
-    return number
-
-
-def parse_allowed(text: str) -> frozenset[str]:
-    """`pause`, `breakpoints` (a comma-separated list). Raises argparse.ArgumentTypeError."""
-    words = frozenset(word.strip() for word in text.split(","))
-    unknown = sorted(words - set(_ALLOWABLE))
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"{unknown[0]!r} is nothing to allow (choose from {', '.join(_ALLOWABLE)})"
-        )
-    return words
-
-
-def parse_root(text: str) -> str:
-    """`FROM=TO`, checked here and taken apart where it is used. Raises argparse.ArgumentTypeError."""
-    if not text.partition("=")[2]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not FROM=TO")
-    return text

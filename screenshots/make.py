@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from leaktui.demo import DemoService  # noqa: E402
+from leaktui.engines.delve.engine import DelveEngine  # noqa: E402
 from leaktui.engines.memory import MemoryEngine  # noqa: E402
 from leaktui.engines.pprof import PprofEngine  # noqa: E402
 from leaktui.engines.probes.engine import ProbesEngine  # noqa: E402
@@ -46,7 +47,9 @@ PICTURES: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
     ("source", SMALL, ("1", "enter", "enter")),
     ("heap", SMALL, ("2",)),
     ("call-tree", SMALL, ("2", "c")),
+    ("flame", SMALL, ("2", "F")),
     ("goroutines", SMALL, ("3",)),
+    ("trace", SMALL, ("t", "5", WAIT)),
     ("bodies", SMALL, ("4", "g")),
     ("body", SMALL, ("4", "escape", "g", "g", "enter", "h")),
     ("probes", SMALL, ("escape", "escape", "a")),
@@ -67,6 +70,7 @@ def open_demo(service: DemoService) -> Callable[[Any], Investigation]:
             MemoryEngine(service.pid),
             ProbesEngine(service.pid),
             PprofEngine(service.pid, service.pprof_url),
+            DelveEngine(pid=service.pid),
         ]
         return Investigation(
             read_target(service.pid), engines, listener, load_program=lambda: open_program(service.pid)

@@ -23,6 +23,7 @@ from leaktui.binary.flow.values import (
     SHARED_OFFSET,
     Constant,
     Flag,
+    Ones,
     Pair,
     Pointer,
     Region,
@@ -168,8 +169,11 @@ class Machine:
             return
         value = self.read(state, source, width)
         if width == 1:
-            value = Flag(value.number & 0xFF) if isinstance(value, Constant) else None
-        elif width != WORD and not isinstance(value, Constant):
+            if isinstance(value, Constant):
+                value = Flag(value.number & 0xFF)
+            elif not isinstance(value, Ones):
+                value = None
+        elif (width != WORD and not isinstance(value, Constant)) or isinstance(value, Ones):
             value = None
         self._store(instruction, state, destination, value)
 

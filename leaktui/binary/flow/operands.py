@@ -15,6 +15,7 @@ from leaktui.binary.flow.values import (
     Flag,
     Itab,
     Loaded,
+    Ones,
     Pair,
     Pointer,
     Unread,
@@ -46,7 +47,7 @@ class Operands:
                 pair = state.get_pair(operand)
                 return pair.low if pair else None
             value = state.get(operand)
-            return value if width == WORD or isinstance(value, Constant) else None
+            return value if width == WORD or isinstance(value, (Constant, Ones)) else None
         return self._load(state, operand, width) if operand is not None else None
 
     def read_pair(self, state: State, source: Operand | None, width: int) -> Pair | None:
@@ -97,6 +98,8 @@ class Operands:
             if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
                 mask = (1 << 8 * width) - 1
                 return Condition(value, zero=value.number & other.number & mask == 0)
+            if isinstance(value, Ones) and isinstance(other, Constant) and value.bits & other.number:
+                return Condition(value, zero=False)
             return None
         if isinstance(value, (Flag, Constant)) and isinstance(other, Constant):
             difference = signed_number(value.number, width) - signed_number(other.number, width)
@@ -124,7 +127,7 @@ class Operands:
             value = state.memory.get(address)
             if width == 1 and value is None and state.status is Status.OPEN:
                 return Unread(*address)
-            if width == WORD or isinstance(value, Flag if width == 1 else Constant):
+            if width == WORD or isinstance(value, (Flag, Ones) if width == 1 else Constant):
                 return value
             return None
         if width != WORD:

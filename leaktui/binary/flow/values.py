@@ -69,6 +69,12 @@ class Flag(NamedTuple):
     number: int
 
 
+class Ones(NamedTuple):
+    """A number of which `bits` are set for sure, and nothing else is known: a flag or-ed to an unknown bool."""
+
+    bits: int
+
+
 class Unread(NamedTuple):
     """The byte at a known place whose value is not known: a bool that may be tested again."""
 
@@ -103,7 +109,7 @@ SHARED_OFFSET = -(1 << 50)
 NO_ARGUMENTS = Mark("func() that takes nothing")
 """A context's cancel function: whatever lies in the argument registers is not for it."""
 
-Value = Pointer | Constant | Loaded | Itab | Method | Flag | Unread | Mark
+Value = Pointer | Constant | Loaded | Itab | Method | Flag | Ones | Unread | Mark
 
 NIL = Constant(0)
 RESPONSE_POINTER = Pointer(RESPONSE, 0)
@@ -115,7 +121,7 @@ def is_followed(value: Value) -> bool:
     """Whether two paths that differ in this value must be kept apart."""
     if type(value) is Pointer:
         return value.region == RESPONSE
-    return value in _FOLLOWED or type(value) is Method or type(value) is Flag
+    return value in _FOLLOWED or type(value) is Method or type(value) is Flag or type(value) is Ones
 
 
 def known_zero(value: Value | None) -> bool | None:
@@ -128,4 +134,4 @@ def known_zero(value: Value | None) -> bool | None:
         return None if value.region.kind == "argument" else False
     if value in (BODY_ITAB, BODY_DATA, READER, NOT_NIL, BARRIER, NO_ARGUMENTS):
         return False
-    return False if type(value) is Method else None
+    return False if type(value) in (Method, Ones) else None

@@ -13,11 +13,37 @@ func registerDeferred() {
 		"deferEarlier": deferEarlier, "deferMethodValue": deferMethodValue, "deferMany": deferMany,
 		"deferInLoopBody": deferInLoopBody, "deferAfterStatus": deferAfterStatus, "deferRecover": deferRecover,
 		"deferArgument": deferArgument, "deferInIf": deferInIf, "methodValue": methodValue, "deferBodyVar": deferBodyVar,
-		"deferTwo": deferTwo,
+		"deferTwo": deferTwo, "deferIfAsked": deferIfAsked(&asking{}),
 	} {
 		shapes[name] = f
 	}
 }
+
+type asking struct {
+	always bool
+	calls  int
+}
+
+// The compiler keeps the bits of the defers that are due in the bool itself: `CX = a.always; CX |= 2`.
+//
+// want: sometimes
+func (a *asking) fetch(url string) ([]byte, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	if a.always {
+		defer resp.Body.Close()
+	}
+	if resp.StatusCode != 200 {
+		return nil, fmt.Errorf("status %d", resp.StatusCode) // leaks here
+	}
+	defer resp.Body.Close()
+	a.calls++
+	return io.ReadAll(resp.Body)
+}
+
+func deferIfAsked(a *asking) func(url string) ([]byte, error) { return a.fetch }
 
 // want: closed
 func deferClose(url string) ([]byte, error) {

@@ -104,7 +104,7 @@ class _TextForm:
             yield ""
             yield from self._excerpt(excerpt)
         if finding.evidence:
-            yield from self._heading("Why")
+            yield from self._heading("Evidence")
             for item in finding.evidence:
                 source = self._redaction.name(item.source)
                 yield from self._bullet(f"{source}: {self._redaction.text(item.text)}")

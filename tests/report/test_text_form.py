@@ -20,7 +20,7 @@ Leak: HTTP response bodies never closed in users.(*Store).loadUser
   /src/app/users/store.go:24
   proven · 212 open bodies, +480/min
 
-Why
+Evidence
   · pprof: 96 of 96 bodies handed to this line in 5 s were never closed
   · proc: 212 sockets to 10.0.0.7:8080 stay ESTABLISHED with bytes nobody reads
     from them

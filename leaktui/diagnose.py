@@ -79,7 +79,9 @@ def diagnose(
                 break
             if assessment.settled or (investigation.blind and investigation.elapsed_seconds > _BLIND_SECONDS):
                 break
-            on_progress(Progress(investigation.elapsed_seconds, seconds, _summary(investigation, doing)))
+            on_progress(
+                Progress(investigation.elapsed_seconds, seconds, ", ".join([*investigation.sights, doing]))
+            )
         if exited.is_set() and not investigation.session.history.snapshots:
             raise TargetGone(investigation.session.exited or "the process exited")
         investigation.conclude()
@@ -87,16 +89,3 @@ def diagnose(
         return investigation.diagnosis()
     finally:
         investigation.close()
-
-
-def _summary(investigation: Investigation, doing: str) -> str:
-    """What is seen so far, in a few words."""
-    snapshot = investigation.session.snapshot
-    seen = []
-    if snapshot.goroutine_count is not None:
-        seen.append(f"{snapshot.goroutine_count} goroutines")
-    if investigation.assessment.open_bodies is not None:
-        seen.append(f"{investigation.assessment.open_bodies} open bodies")
-    if snapshot.fds is not None:
-        seen.append(f"{len(snapshot.fds)} fds")
-    return ", ".join([*seen, doing])

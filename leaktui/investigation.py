@@ -148,6 +148,19 @@ class Investigation:
         return self._clock() - self.started
 
     @property
+    def sights(self) -> list[str]:
+        """What is seen so far, a few words each: for one line on a terminal."""
+        snapshot = self.session.snapshot
+        sights = []
+        if snapshot.goroutine_count is not None:
+            sights.append(f"{snapshot.goroutine_count} goroutines")
+        if self._assessment.open_bodies is not None:
+            sights.append(f"{self._assessment.open_bodies} open bodies")
+        if snapshot.fds is not None:
+            sights.append(f"{len(snapshot.fds)} fds")
+        return sights
+
+    @property
     def tracing(self) -> bool:
         """Whether an execution trace is under way."""
         return self.session.is_under_way(Want.TRACE)

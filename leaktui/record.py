@@ -140,20 +140,8 @@ def _watch(
         if not drilled and elapsed > _DRILL_SHARE * seconds:
             drilled = True
             _look_closely(investigation)
-        on_progress(RecordProgress(elapsed, seconds, recorder.written, _seen(investigation)))
+        on_progress(RecordProgress(elapsed, seconds, recorder.written, ", ".join(investigation.sights)))
     return "the time was up"
-
-
-def _seen(investigation: Investigation) -> str:
-    snapshot = investigation.session.snapshot
-    seen = []
-    if snapshot.goroutine_count is not None:
-        seen.append(f"{snapshot.goroutine_count} goroutines")
-    if investigation.assessment.open_bodies is not None:
-        seen.append(f"{investigation.assessment.open_bodies} open bodies")
-    if snapshot.fds is not None:
-        seen.append(f"{len(snapshot.fds)} fds")
-    return ", ".join(seen)
 
 
 def _look_closely(investigation: Investigation) -> None:

@@ -57,6 +57,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("matrix_toolchain", toolchains or (None,), ids=str, scope="session")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n`, what works on live processes is one worker's, one test after the other: they would disturb each
+    other's timing, and count each other's probes. The rest goes file by file to whoever is free."""
+    for item in items:
+        live = any(item.get_closest_marker(need) is not None for need in NEEDS)
+        item.add_marker(pytest.mark.xdist_group("live" if live else item.nodeid.partition("::")[0]))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("matrix") and not item.config.getoption("--go-matrix"):
         pytest.skip("the whole matrix runs with --go-matrix")

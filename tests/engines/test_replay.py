@@ -155,7 +155,7 @@ def test_damaged_it_says_so_and_shows_what_came_before(
 
 
 def pack(*lines: object) -> bytes:
-    return gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    return gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def pack(*lines: object) -> bytes:
         (b"", "it is empty"),
         (b"hello, world", "not compressed with gzip"),
         (b"\x1f\x8b" + b"\0" * 40, "damaged"),
-        (gzip.compress(b"hello\n"), "cannot be read"),
+        (gzip.compress(b"hello\n", mtime=0), "cannot be read"),
         (pack({"format": "leaktui.capture/7"}), "newer leaktui"),
         (pack({"format": "leaktui.capture/1"}), "header does not say"),
         (

@@ -57,6 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("matrix_toolchain", toolchains or (None,), ids=str, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `-n`, what works on live processes is one worker's, one test after the other: they would disturb each
     other's timing, and count each other's probes. The rest goes file by file to whoever is free."""

@@ -64,9 +64,19 @@ def key_hints(pane: Pane, facts: Facts | None, *, paused: bool) -> list[KeyHint]
     for action in iter_actions(Place.WATCH):
         if action.rank is not None and makes_sense(action.name, pane, facts):
             label = _label(action, pane, facts, paused=paused)
-            hints.append(KeyHint(action.shown_key, label, action.name, rank=action.rank))
+            hints.append(
+                KeyHint(action.shown_key, label, action.name, rank=_rank(action, pane, paused=paused))
+            )
     ranked = sorted((hint for hint in hints if hint.rank), key=lambda hint: hint.rank)
     return [*ranked, *(hint for hint in hints if not hint.rank)]
+
+
+def _rank(action: Action, pane: Pane, *, paused: bool) -> int:
+    """An action's place in the row as things are: what is waited for stands in front, 80 columns hold few."""
+    waited_for = (action.name == "pause" and paused) or (
+        action.name == "mode" and isinstance(pane.top, BodiesRoot) and pane.top.in_ledger
+    )
+    return 2 if waited_for else action.rank or 0
 
 
 def _label(action: Action, pane: Pane, facts: Facts | None, *, paused: bool) -> str:

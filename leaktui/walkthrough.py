@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from leaktui.analysis.explain import explain_finding
 from leaktui.analysis.verification import compare
 from leaktui.engines.protocol import Want
 from leaktui.errors import LeaktuiError
@@ -196,6 +195,9 @@ class Walkthrough:
         return self._verify(watched, wish.finding)
 
     def _explain(self, finding: Finding) -> Event:
+        # The reader of Go source is not needed for the first picture.
+        from leaktui.analysis.explain import explain_finding
+
         try:
             explanation = explain_finding(finding, self._means.read_source)
         except (LeaktuiError, OSError) as error:

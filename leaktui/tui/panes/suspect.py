@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaktui.analysis.explain import explain_finding
-from leaktui.analysis.seen import with_seen
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding
 from leaktui.tui.details import finding_lines
@@ -69,6 +67,9 @@ class WhyReader:
 
 def read_why(finding: Finding, finder: SourceFinder, module: str) -> Why:
     """The explanation of *finding* from the files *finder* finds."""
+    # The reader of Go source is not needed for the first picture.
+    from leaktui.analysis.explain import explain_finding
+
     files: dict[str, tuple[str, ...]] = {}
 
     def read(path: str) -> str | None:
@@ -91,6 +92,8 @@ def section_of(finding: Finding, why: Why | None, facts: Facts) -> list[DocLine]
         if why.here:
             return silent_lines()
         return missing_lines(finding, source_root_hint(finding.location.file if finding.location else ""))
+    from leaktui.analysis.seen import with_seen
+
     snapshot = facts.snapshot
     explanation = with_seen(
         why.explanation, snapshot.details, snapshot.inspections, snapshot.goroutines or ()

@@ -94,6 +94,10 @@ class MemoryEngine:
                 if want in request.wants:
                     with self._locks[want]:
                         yield from _refusing(want, self._long_facts(want, attachment, request, cancel))
+        except (LeaktuiError, OSError):
+            if not self._closed.is_set():
+                raise
+            # Closed in the middle of it: what could not be read any more is no failure.
         finally:
             with self._lock:
                 self._cancels.discard(cancel)

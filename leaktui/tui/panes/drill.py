@@ -129,7 +129,7 @@ class SourceLevel(Level):
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame_place(frame))
         self._frame = frame
-        self._asked = False
+        self._asked = self._missing = False
 
     @property
     def frame(self) -> Frame | None:
@@ -143,9 +143,10 @@ class SourceLevel(Level):
 
     def show(self, facts: Facts) -> None:
         super().show(facts)
-        if self._asked:
+        # The source of a capture comes with its end: what was not there yet is asked for again.
+        if self._asked and not (self._missing and facts.capture):
             return
-        self._asked = True
+        self._asked, self._missing = True, False
         finder: SourceFinder = getattr(self.app, "source_finder", None) or SourceFinder()
         module = facts.snapshot.target.module
         frame = self._frame
@@ -153,6 +154,7 @@ class SourceLevel(Level):
         def work() -> None:
             found = finder.read(frame.file, module)
             lines, centre = source_lines(frame, found)
+            self._missing = found is None
             self.app.call_from_thread(self._draw, lines, centre)
 
         self.run_worker(work, thread=True, group="source")

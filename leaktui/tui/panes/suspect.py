@@ -37,15 +37,19 @@ class WhyReader:
     def __init__(self, level: Level, redraw: Callable[[], None]) -> None:
         self._level = level
         self._redraw = redraw
-        self._asked: set[object] = set()
+        self._asked: dict[object, Facts] = {}
         self.known: dict[object, Why] = {}
 
     def ask(self, finding: Finding, facts: Facts) -> None:
-        """See to it that *finding* gets its answer; once."""
+        """See to it that *finding* gets its answer; once, but that the source of a capture comes with its end."""
         key = finding_key(finding)
-        if key in self._asked or finding.location is None or not finding.location.file:
+        if finding.location is None or not finding.location.file:
             return
-        self._asked.add(key)
+        known = self.known.get(key)
+        missed = known is not None and not known.here and bool(facts.capture)
+        if key in self._asked and not (missed and self._asked[key] is not facts):
+            return
+        self._asked[key] = facts
         finder: SourceFinder = getattr(self._level.app, "source_finder", None) or SourceFinder()
         module = facts.snapshot.target.module
 

@@ -200,9 +200,9 @@ def test_a_burst_of_tracepoints_from_the_question_to_the_source(
     assert truth is not None
     with target_factory("earlyreturn", rate=10) as target:
         window = terminal(f"--pid {target.pid}", size)
-        window.wait(lambda text: re.search(r"bodies +\d", text), 120)
+        window.wait(lambda text: re.search(r"bodies +\d", text) and "finding sources" not in text, 120)
         window.press("T")
-        window.wait(lambda text: "Record a burst" in text and "kill -9" in text)
+        window.wait(lambda text: "Record a burst" in text and "killing dlv itself" in text)
         window.press("2", "5")
         window.wait(lambda text: "[x] bodies opened" in text and "[ ] garbage" in text)
         window.press("y")

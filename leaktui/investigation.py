@@ -429,6 +429,10 @@ class Investigation:
             row.delta > 0 and row.slope is not None and row.slope.rising for row in self._assessment.groups
         )
 
+    def judge(self) -> None:
+        """Judge now, with everything seen so far, and go on watching."""
+        self._assess()
+
     def conclude(self) -> None:
         """Judge once more with everything seen so far: the last word before `diagnosis`."""
         self._stop.set()

@@ -16,7 +16,7 @@ from leaktui import __version__
 from leaktui.analysis.census_growth import growing_samples
 from leaktui.analysis.program import Program, UnknownProgram
 from leaktui.binary.go_source import find_declaration
-from leaktui.engines.capture_records import RECORDER, SourceKept, SourceLine
+from leaktui.engines.capture_records import RECORDER, ExplanationKept, SourceKept, SourceLine
 from leaktui.engines.protocol import Engine, Want
 from leaktui.engines.recording import Recorder
 from leaktui.errors import UsageError
@@ -24,6 +24,7 @@ from leaktui.investigation import Investigation
 from leaktui.model.finding import Diagnosis, Finding, LeakKind
 from leaktui.model.frame import Frame
 from leaktui.model.target import Target
+from leaktui.sources import HERE, Sources
 from leaktui.wire.capture.mask import Mask
 
 _TICK_SECONDS = 0.2
@@ -31,6 +32,7 @@ _DRILL_SHARE = 0.6
 """After this share of the time the suspects are looked at closely, as somebody at the screen would."""
 
 _MOST_SUSPECTS = 3
+_MOST_EXPLAINED = 6
 _GOROUTINES_EACH = 3
 _HOLDERS_EACH = 2
 _STACK_FRAMES = 6
@@ -38,9 +40,6 @@ _MOST_FILES = 24
 _CONTEXT_LINES = 6
 _MOST_LINES = 600
 _LONGEST_LINE = 400
-
-ReadSource = Callable[[str], str | None]
-"""The text of the source file that the target calls by that path; None where it is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def record(
     file: IO[bytes],
     *,
     load_program: Callable[[], Program] = UnknownProgram,
-    read_source: ReadSource = lambda path: None,
+    sources: Sources = HERE,
     seconds: float = 60.0,
     allow_pauses: bool = False,
     mask: Mask | None = None,
@@ -106,7 +105,9 @@ def record(
             recorder.freeze()
             investigation.session.close()
             investigation.conclude()
-            for kept in _sources_of(investigation.assessment.suspects, read_source):
+            sources = sources.of_module(target.module)
+            suspects = investigation.assessment.suspects[:_MOST_EXPLAINED]
+            for kept in (*_explanations_of(suspects, sources), *_sources_of(suspects, sources)):
                 recorder.put(RECORDER, kept)
             diagnosis = investigation.diagnosis()
             recorder.close(reason)
@@ -173,10 +174,18 @@ def _owns(finding: Finding, owner: Frame | None) -> bool:
     return owner is not None and owner.function == finding.function
 
 
-def _sources_of(suspects: Sequence[Finding], read_source: ReadSource) -> Iterator[SourceKept]:
+def _explanations_of(suspects: Sequence[Finding], sources: Sources) -> Iterator[ExplanationKept]:
+    """What the whole source says of the suspects: the functions that are kept are not all it was read from."""
+    for finding in suspects:
+        explanation = sources.explain(finding)
+        if explanation is not None and finding.location is not None:
+            yield ExplanationKept.of(finding, finding.location, explanation)
+
+
+def _sources_of(suspects: Sequence[Finding], sources: Sources) -> Iterator[SourceKept]:
     """The functions around the suspects, where their source can be read."""
     wanted: dict[str, list[int]] = {}
-    for finding in suspects[: 2 * _MOST_SUSPECTS]:
+    for finding in suspects:
         frames = [
             finding.location,
             finding.created_by,
@@ -187,7 +196,7 @@ def _sources_of(suspects: Sequence[Finding], read_source: ReadSource) -> Iterato
             if frame is not None and frame.file and frame.line > 0:
                 wanted.setdefault(frame.file, []).append(frame.line)
     for file in list(wanted)[:_MOST_FILES]:
-        text = read_source(file)
+        text = sources.text(file)
         if text is None:
             continue
         lines = text.split("\n")

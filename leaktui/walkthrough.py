@@ -25,6 +25,7 @@ from leaktui.model.ledger import LedgerKind
 from leaktui.model.snapshot import Snapshot
 from leaktui.model.verification import Measurement
 from leaktui.session.history import Metric, Point
+from leaktui.sources import HERE, Sources
 
 _TRACE_SECONDS = 5.0
 
@@ -91,12 +92,12 @@ class Watched(Protocol):
 class Means:
     """What a walkthrough can do besides looking; each may raise LeaktuiError or OSError.
 
-    `read_source` gives the text of the file the process calls so, None where it is not here. `write` writes the files
-    and returns their paths. `swap` puts the repaired build in the place of the leaking one and returns its pid; None
+    `sources` are the files the process was built from, as far as they are here. `write` writes the files and returns
+    their paths. `swap` puts the repaired build in the place of the leaking one and returns its pid; None
     where there is no such build.
     """
 
-    read_source: Callable[[str], str | None] = lambda path: None
+    sources: Sources = HERE
     write: Callable[[State], tuple[str, ...]] | None = None
     swap: Callable[[], int] | None = None
 
@@ -187,25 +188,24 @@ class Walkthrough:
     def _work_of(self, wish: Wish, watched: Watched) -> Event:
         """Do what may be slow; its result as an event. May be called in another thread."""
         if wish.kind is WishKind.EXPLAIN and wish.finding is not None:
-            return self._explain(wish.finding)
+            return self._explain(
+                wish.finding, self._means.sources.of_module(watched.session.snapshot.target.module)
+            )
         if wish.kind is WishKind.WRITE:
             return self._write()
         if wish.kind is WishKind.SWAP:
             return self._swap(watched, wish.finding)
         return self._verify(watched, wish.finding)
 
-    def _explain(self, finding: Finding) -> Event:
-        # The reader of Go source is not needed for the first picture.
-        from leaktui.analysis.explain import explain_finding
-
+    def _explain(self, finding: Finding, sources: Sources) -> Event:
         try:
-            explanation = explain_finding(finding, self._means.read_source)
+            explanation = sources.explain(finding)
         except (LeaktuiError, OSError) as error:
             return Explained(self._clock(), None, str(error))
         if explanation is not None:
             return Explained(self._clock(), explanation)
         location = finding.location
-        if location is not None and self._means.read_source(location.file) is not None:
+        if location is not None and sources.read(location.file) is not None:
             return Explained(self._clock(), None, "the source does not say by itself why: read it below")
         why = "the source is not on this machine: say where it is with --source-root FROM=TO"
         return Explained(self._clock(), None, why)

@@ -5,8 +5,7 @@ Law: pure; the source comes through a function that is given, and no source mean
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from leaktui.analysis.reading.package import LONGEST_SOURCE, GoPackage, ListPackage, ReadSource
 from leaktui.analysis.reading.release import explain_release
 from leaktui.analysis.reading.retention import explain_growth
 from leaktui.analysis.reading.unit import GoFile
@@ -16,36 +15,32 @@ from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding, LeakKind
 from leaktui.model.frame import Frame
 
-ReadSource = Callable[[str], "str | None"]
-"""The text of the source file that a frame names; None where it is not at hand."""
-
-LONGEST_SOURCE = 4 << 20
-"""Characters; what is longer was generated, and nobody's to fix."""
-
-
 _MOST_FRAMES = 6
 
 
-def explain_finding(finding: Finding, read_source: ReadSource) -> Explanation | None:
-    """Why what *finding* names is not given back; None where the source is not at hand or does not say."""
-    return _explain(finding, read_source)
+def _unknown(path: str) -> None:
+    return None
 
 
-def _explain(finding: Finding, read_source: ReadSource) -> Explanation | None:
+def explain_finding(
+    finding: Finding, read_source: ReadSource, list_package: ListPackage = _unknown
+) -> Explanation | None:
+    """Why what *finding* names is not given back; None where the source is not at hand or does not say.
+
+    Without *list_package* one file is read, and nothing is called certain that another one could contradict.
+    """
     location = finding.location
     if location is None or location.line <= 0:
         return None
+    files = _Files(read_source, list_package)
     if finding.kind in (LeakKind.HTTP_BODY, LeakKind.FD):
-        file = _file(location.file, read_source)
+        file = files.file(location.file)
         return explain_release(file, location.file, location.line, finding.kind) if file is not None else None
-    files: dict[str, GoFile | None] = {}
 
     def place(frame: Frame | None) -> Place | None:
         if frame is None or frame.line <= 0:
             return None
-        if frame.file not in files:
-            files[frame.file] = _file(frame.file, read_source)
-        file = files[frame.file]
+        file = files.file(frame.file)
         return Place(file, frame.file, frame.line) if file is not None else None
 
     around = [item for frame in _outward(finding, location) if (item := place(frame)) is not None]
@@ -62,6 +57,26 @@ def _outward(finding: Finding, location: Frame) -> tuple[Frame, ...]:
     return (location,)
 
 
-def _file(path: str, read_source: ReadSource) -> GoFile | None:
-    text = read_source(path) if path else None
-    return GoFile(text) if text is not None and len(text) <= LONGEST_SOURCE else None
+class _Files:
+    """Files by the names that frames give them, those of a package together."""
+
+    def __init__(self, read_source: ReadSource, list_package: ListPackage) -> None:
+        self._read = read_source
+        self._list = list_package
+        self._packages: dict[str, GoPackage] = {}
+        self._files: dict[str, GoFile | None] = {}
+
+    def file(self, path: str) -> GoFile | None:
+        """None where it is not at hand, or too long to be anybody's own."""
+        if path not in self._files:
+            text = self._read(path) if path else None
+            self._files[path] = (
+                self._add(path, text) if text is not None and len(text) <= LONGEST_SOURCE else None
+            )
+        return self._files[path]
+
+    def _add(self, path: str, text: str) -> GoFile:
+        directory = path.rpartition("/")[0]
+        if directory not in self._packages:
+            self._packages[directory] = GoPackage(path, text, self._read, self._list)
+        return self._packages[directory].add(path, text)

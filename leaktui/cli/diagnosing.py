@@ -34,6 +34,7 @@ from leaktui.cli.selection import (
     require_answers,
     select_target,
 )
+from leaktui.cli.sources import find_sources
 from leaktui.diagnose import Progress, diagnose
 from leaktui.engines.proc import read_process
 from leaktui.errors import EngineError, TargetError, TargetGone, UsageError
@@ -44,6 +45,7 @@ from leaktui.report.redaction import MASKED, Redaction
 from leaktui.text import format_duration
 
 if TYPE_CHECKING:
+    from leaktui.engines.replay import Tape
     from leaktui.investigation import Investigation
     from leaktui.report.graphs import Graph
 
@@ -86,6 +88,7 @@ class Seen:
         self.graphs: tuple[Graph, ...] = ()
         self.endpoint = ""
         self.profile = b""
+        self.tape: Tape | None = None
 
     def take(self, investigation: Investigation) -> None:
         """Read *investigation*'s history, and its last snapshot."""
@@ -148,7 +151,7 @@ def _read(options: argparse.Namespace, seen: Seen) -> Diagnosis:
     from leaktui.cli.opening import open_tape
     from leaktui.replaying import conclude_capture
 
-    tape = open_tape(options)
+    tape = seen.tape = open_tape(options)
     stop = threading.Event()
     with interruptible(stop):
         investigation = conclude_capture(tape, stop=stop)
@@ -213,23 +216,22 @@ def _format(
     from leaktui.report.html_form import format_html
     from leaktui.report.json_form import format_json
     from leaktui.report.markdown_form import format_markdown
-    from leaktui.report.source_excerpt import parse_source_root
     from leaktui.report.text_form import format_text
 
     redaction = Redaction(show_secrets=options.show_secrets)
-    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
+    sources = find_sources(options, seen.tape)
     if options.form == "json":
-        return format_json(diagnosis, roots=roots, redaction=redaction)
+        return format_json(diagnosis, sources=sources, redaction=redaction)
     if options.form == "md":
-        return format_markdown(diagnosis, roots=roots, redaction=redaction)
+        return format_markdown(diagnosis, sources=sources, redaction=redaction)
     if options.form == "html":
         written = datetime.now(timezone.utc)
         return format_html(
             diagnosis,
             graphs=seen.graphs,
-            roots=roots,
+            sources=sources,
             redaction=redaction,
             written=written,
             endpoint=seen.endpoint,
         )
-    return format_text(diagnosis, roots=roots, redaction=redaction, colour=colour, width=width)
+    return format_text(diagnosis, sources=sources, redaction=redaction, colour=colour, width=width)

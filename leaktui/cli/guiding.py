@@ -16,8 +16,8 @@ from leaktui.cli.credentials import Credentials, read_credentials
 from leaktui.cli.diagnosing import interruptible
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.output import ProgressLine, report_width, wants_colour, write_answer
-from leaktui.cli.recording import source_reader
 from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
+from leaktui.cli.sources import find_sources
 from leaktui.guide import BRIEF, Outcome, State, begin
 from leaktui.investigation import Investigation
 from leaktui.report.guide_form import format_clock, format_guide_json, format_step
@@ -77,11 +77,11 @@ class _Walk:
         self._form = getattr(options, "form", "text")
         self._redaction = Redaction(show_secrets=getattr(options, "show_secrets", False))
         self._colour = wants_colour(options.no_color)
-        self._read = source_reader(options)
+        self._sources = find_sources(options)
         self._printed = 0
         self._open: ExitStack = ExitStack()
         self._investigation = self._watch(options)
-        means = Means(self._read, swap=self._follow if swap is not None else None)
+        means = Means(self._sources, swap=self._follow if swap is not None else None)
         names = BRIEF if brief else None
         state = begin(demo=swap is not None, names=names, paced=False)
         self._walkthrough = Walkthrough(state, means, clock=time.monotonic)
@@ -89,11 +89,13 @@ class _Walk:
     def go(self, stop: threading.Event) -> State:
         """Go through all steps, or until *stop*."""
         walkthrough = self._walkthrough
-        self._go_on(stop)
-        # What came in last may say otherwise.
-        self._investigation.conclude()
-        walkthrough.look(self._investigation)
-        self._go_on(stop)
+        while True:
+            self._go_on(stop)
+            # What came in last may say otherwise, and then there is more to look at.
+            self._investigation.judge()
+            walkthrough.look(self._investigation)
+            if walkthrough.state.finished or stop.is_set():
+                break
         if self._form == "json":
             diagnosis = self._investigation.diagnosis()
             self._line.clear()
@@ -148,7 +150,7 @@ class _Walk:
                 text = format_step(
                     state,
                     self._printed,
-                    read_source=self._read,
+                    sources=self._sources,
                     redaction=self._redaction,
                     colour=self._colour,
                     width=report_width(),

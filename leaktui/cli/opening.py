@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.screens import refuse_without_terminal, run_app
+from leaktui.cli.sources import find_sources
 from leaktui.cli.trace_file import is_trace_file, run_trace_file
 from leaktui.engines.replay import Tape
 from leaktui.errors import UsageError
@@ -54,7 +55,7 @@ def show_tape(tape: Tape, options: argparse.Namespace, *, notice: str = "") -> E
         capture=f"capture of {format_date(tape.header.began)}",
         clock=tape.clock,
         wall_clock=tape.wall_clock,
-        kept_source=tape.source_of,
+        sources=find_sources(options, tape),
         notice=notice,
     )
 

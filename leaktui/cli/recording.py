@@ -16,11 +16,10 @@ from leaktui.cli.diagnosing import interruptible
 from leaktui.cli.exit_status import ExitStatus
 from leaktui.cli.output import ProgressLine, open_private, say
 from leaktui.cli.selection import probe_engines, refuse_stopped, require_answers, select_target
+from leaktui.cli.sources import find_sources
 from leaktui.model.finding import Verdict
-from leaktui.record import ReadSource, Recording, RecordProgress, record
+from leaktui.record import Recording, RecordProgress, record
 from leaktui.report.redaction import Redaction
-from leaktui.report.source_excerpt import map_source_path, parse_source_root
-from leaktui.source_text import read_source
 from leaktui.text import format_bytes, format_duration, short_function
 
 
@@ -48,7 +47,7 @@ def run_record(options: argparse.Namespace) -> ExitStatus:
                 selection.engines,
                 open_private(options.output),
                 load_program=selection.open_program,
-                read_source=source_reader(options),
+                sources=find_sources(options),
                 seconds=options.seconds,
                 allow_pauses=not options.read_only and "pause" in (options.allow or ()),
                 mask=None if options.show_secrets else Redaction(),
@@ -78,14 +77,3 @@ def _summary(recording: Recording, path: str) -> str:
         f"recorded {format_duration(recording.seconds)}{ended}, {size}; {shows}: look at it with"
         f" `leaktui open {shlex.quote(path)}`, on any machine"
     )
-
-
-def source_reader(options: argparse.Namespace) -> ReadSource:
-    """What gives the text of a source file by the path the process has for it, through the options' source roots."""
-    roots = tuple(parse_source_root(text) for text in getattr(options, "source_roots", None) or ())
-
-    def read(path: str) -> str | None:
-        found = read_source(map_source_path(path, roots))
-        return found[0] if found is not None else None
-
-    return read

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from leaktui.cli.credentials import Credentials, read_credentials
 from leaktui.cli.exit_status import ExitStatus
+from leaktui.cli.sources import find_sources
 from leaktui.errors import UsageError
+from leaktui.sources import Sources
 
 if TYPE_CHECKING:
     from leaktui.engines.processes import ProcessScan
@@ -89,6 +91,7 @@ def run_app(
     target: OpenTarget | None,
     *,
     swap: Callable[[], tuple[int, OpenTarget]] | None = None,
+    sources: Sources | None = None,
     **arguments: Any,
 ) -> ExitStatus:
     """The application with what *options* say of its look; *arguments* are those of `tui.app.run`."""
@@ -97,14 +100,14 @@ def run_app(
     from leaktui.tui.app import run
     from leaktui.tui.walk_orders import Walking
 
-    roots = [tuple(text.split("=", 1)) for text in options.source_roots or ()]
+    sources = sources or find_sources(options)
     status = run(
         target,
-        write_report=lambda diagnosis: _write_report(diagnosis, options),
-        write_page=lambda diagnosis, session: _write_page(diagnosis, session, options),
+        write_report=lambda diagnosis: _write_report(diagnosis, sources),
+        write_page=lambda diagnosis, session: _write_page(diagnosis, session, sources),
         lean=options.lean,
         read_only=options.read_only,
-        source_roots=[(build, local) for build, local in roots],
+        sources=sources,
         walking=Walking(
             at_once=swap is not None or options.walkthrough,
             swap=swap,
@@ -134,25 +137,21 @@ def _opener(options: argparse.Namespace, credentials: Credentials) -> OpenTarget
     return open_target
 
 
-def _write_report(diagnosis: Diagnosis, options: argparse.Namespace) -> str:
+def _write_report(diagnosis: Diagnosis, sources: Sources) -> str:
     from leaktui.report.markdown_form import format_markdown
-    from leaktui.report.source_excerpt import parse_source_root
 
-    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
-    return format_markdown(diagnosis, roots=roots)
+    return format_markdown(diagnosis, sources=sources)
 
 
-def _write_page(diagnosis: Diagnosis, session: SessionLike, options: argparse.Namespace) -> str:
+def _write_page(diagnosis: Diagnosis, session: SessionLike, sources: Sources) -> str:
     from leaktui.report.by_hand import find_endpoint
     from leaktui.report.graphs import read_graphs
     from leaktui.report.html_form import format_html
-    from leaktui.report.source_excerpt import parse_source_root
 
-    roots = tuple(parse_source_root(text) for text in options.source_roots or ())
     return format_html(
         diagnosis,
         graphs=read_graphs(session.history),
-        roots=roots,
+        sources=sources,
         written=datetime.now(timezone.utc),
         endpoint=find_endpoint(session.capabilities),
     )

@@ -5,12 +5,14 @@ Law: one list of types for writing and reading; all of it data, nothing that wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from leaktui.analysis.program import ResponseStep
 from leaktui.engines.protocol import Fact
 from leaktui.model.capability import Capability
+from leaktui.model.explanation import Explanation
+from leaktui.model.finding import Finding, LeakKind
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import GoroutineGroup
 from leaktui.model.ledger import LedgerPlace, Opened
@@ -86,6 +88,37 @@ class SourceKept:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line of a change: what stands between its tabs. Control characters do not come through a capture."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationKept:
+    """Why a suspect leaks, as its source said where the capture was made and all of it was at hand.
+
+    `explanation` is without its change: that is `diff`.
+    """
+
+    kind: LeakKind
+    function: str
+    location: Frame
+    explanation: Explanation
+    diff: tuple[DiffLine, ...] = ()
+
+    @classmethod
+    def of(cls, finding: Finding, location: Frame, explanation: Explanation) -> ExplanationKept:
+        """What is kept of *explanation* of *finding*, which is at *location*."""
+        diff = tuple(DiffLine(tuple(line.split("\t"))) for line in explanation.diff.splitlines())
+        return cls(finding.kind, finding.function, location, replace(explanation, diff=""), diff)
+
+    def restored(self) -> Explanation:
+        """The explanation with its change."""
+        return replace(self.explanation, diff="".join("\t".join(line.parts) + "\n" for line in self.diff))
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingEnded:
     """The last record: how the recording ended, and what it had to leave out."""
 
@@ -103,6 +136,7 @@ REGISTRY = Registry(
         ResponseFollowed,
         CallSitesFound,
         SourceKept,
+        ExplanationKept,
         RecordingEnded,
     ),
     interned=(GoroutineGroup, FdEntry, OpenBody, Opened, AllocSite, LedgerPlace),

@@ -17,6 +17,7 @@ from leaktui.analysis.program import ResponseStep, UnknownProgram
 from leaktui.engines.capture_records import (
     REGISTRY,
     CallSitesFound,
+    ExplanationKept,
     FunctionNamed,
     RecordingEnded,
     ResponseFollowed,
@@ -35,6 +36,8 @@ from leaktui.engines.protocol import (
 )
 from leaktui.errors import DecodeError, UsageError
 from leaktui.model.capability import Capability, Impact
+from leaktui.model.explanation import Explanation
+from leaktui.model.finding import Finding
 from leaktui.model.frame import Frame, Stack
 from leaktui.model.target import Target
 from leaktui.text import package_of, printable
@@ -90,6 +93,7 @@ class Tape:
         self._position = 0.0
         self.program = ReplayProgram()
         self.sources: dict[str, list[SourceKept]] = {}
+        self.explanations: list[ExplanationKept] = []
         self.engines = [ReplayEngine(name, self) for name in self.header.engines]
 
     def clock(self) -> float:
@@ -119,6 +123,8 @@ class Tape:
                     self.ends = value
                 elif isinstance(value, SourceKept):
                     self.sources.setdefault(value.file, []).append(value)
+                elif isinstance(value, ExplanationKept):
+                    self.explanations.append(value)
                 elif isinstance(value, FunctionNamed | ResponseFollowed | CallSitesFound):
                     self.program.learn(value)
                 elif record.source in engines:
@@ -133,6 +139,14 @@ class Tape:
     def source_of(self, file: str) -> dict[int, str]:
         """The lines, by number, that are kept of the source *file*."""
         return {line.number: line.code for kept in self.sources.get(file, ()) for line in kept.lines}
+
+    def explanation_of(self, finding: Finding) -> Explanation | None:
+        """What the source said of *finding* where the capture was made; None where nothing is kept of that."""
+        mine = (finding.kind, finding.function, finding.location)
+        for kept in self.explanations:
+            if (kept.kind, kept.function, kept.location) == mine:
+                return kept.restored()
+        return None
 
     def finish(self) -> None:
         """Nothing more is played; who waits for an answer is told that there is none."""

@@ -119,9 +119,18 @@ def _answer(state: State, *, yes: bool, nobody: bool = False) -> State:
 
 
 def _reconsider(state: State) -> State:
-    """Back to the kind where what was taken for no leak, or for no suspect, turns out to be one."""
+    """Back to the kind where what was taken for no leak, or for no suspect, turns out to be one.
+
+    Also where "nothing leaks" does not stand any more, as long as there is time to watch on.
+    """
     sight = state.sight
-    if sight is None or sight.assessment.verdict is not Verdict.LEAK or sight.culprit is None:
+    if sight is None:
+        return state
+    verdict = sight.assessment.verdict
+    shaken = verdict is Verdict.UNDECIDED and state.outcome is Outcome.NOTHING and sight.exited is None
+    if shaken and state.seconds >= _LATE_SECONDS:
+        return _refresh(replace(state, outcome=Outcome.UNDECIDED))
+    if not shaken and (verdict is not Verdict.LEAK or sight.culprit is None):
         return state
     names = [item.step.name for item in state.steps]
     kind = names.index(Name.KIND)

@@ -1,19 +1,16 @@
 """Why the suspects of a report leak, read from their source where that is at hand.
 
-Law: like every source here it is read through `source_text`; without it there is one sentence on how to get it.
+Law: like every source here it is read through `sources`; without it there is one sentence on how to get it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaktui.analysis.explain import explain_finding
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import SourceRoot, map_source_path
-from leaktui.source_text import read_source
+from leaktui.sources import HERE, Sources
 
 _TAB = 4
 _LONGEST_LINE = 400
@@ -31,25 +28,16 @@ class Explained:
     lines: tuple[tuple[int, str, str], ...] = ()
 
 
-def explain_suspect(
-    finding: Finding, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
-) -> Explained:
+def explain_suspect(finding: Finding, sources: Sources = HERE, redaction: Redaction = MASKED) -> Explained:
     """The explanation of *finding* with the text of its marked lines, masked and safe to print."""
-    texts: dict[str, str | None] = {}
-
-    def read(path: str) -> str | None:
-        if path not in texts:
-            found = read_source(map_source_path(path, roots))
-            texts[path] = found[0] if found is not None else None
-        return texts[path]
-
     location = finding.location
     if location is None or not location.file:
         return Explained()
-    explanation = explain_finding(finding, read)
+    explanation = sources.explain(finding)
     if explanation is None:
-        return Explained(missing=read(location.file) is None)
-    text = (read(explanation.file) or "").split("\n")
+        return Explained(missing=sources.read(location.file) is None)
+    found = sources.read(explanation.file)
+    text = found.lines if found is not None else ()
     lines = tuple(
         (mark.line, _shown(text[mark.line - 1], redaction), mark.note)
         for mark in explanation.marks

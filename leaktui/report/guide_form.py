@@ -7,7 +7,7 @@ diagnosis as `leaktui.diagnosis/1` in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from leaktui.guide import CLOCK_SECONDS, Progress, State, StepState, Weight
@@ -18,6 +18,7 @@ from leaktui.model.finding import Diagnosis
 from leaktui.report.json_form import diagnosis_document, explanation_document
 from leaktui.report.redaction import MASKED, Redaction
 from leaktui.report.wrapping import wrap_text
+from leaktui.sources import HERE, Sources
 from leaktui.text import printable
 
 SCHEMA = "leaktui.guide/1"
@@ -35,10 +36,6 @@ _CONTEXT = 1
 _LONGEST_LINE = 200
 
 
-ReadSource = Callable[[str], str | None]
-"""The text of the source file that the process calls by that path; None where it is not here."""
-
-
 def format_clock(seconds: float) -> str:
     """`1:12`."""
     minutes, rest = divmod(int(seconds), 60)
@@ -49,13 +46,13 @@ def format_step(
     state: State,
     index: int,
     *,
-    read_source: ReadSource = lambda path: None,
+    sources: Sources = HERE,
     redaction: Redaction = MASKED,
     colour: bool = False,
     width: int = 80,
 ) -> str:
     """Step *index* (from 0) as it ended, for a terminal or a log; ends with a blank line."""
-    form = _StepForm(state, state.steps[index], read_source, redaction, colour, max(40, width))
+    form = _StepForm(state, state.steps[index], sources, redaction, colour, max(40, width))
     return "\n".join(line.rstrip() for line in form.lines(index)) + "\n\n"
 
 
@@ -64,14 +61,14 @@ class _StepForm:
         self,
         state: State,
         step: StepState,
-        read_source: ReadSource,
+        sources: Sources,
         redaction: Redaction,
         colour: bool,
         width: int,
     ) -> None:
         self._state = state
         self._step = step
-        self._read_source = read_source
+        self._sources = sources
         self._redaction = redaction
         self._colour = colour
         self._width = width
@@ -108,7 +105,7 @@ class _StepForm:
 
     def _source(self, explanation: Explanation) -> Iterator[str]:
         notes = {mark.line: mark.note for mark in explanation.marks}
-        lines = (self._read_source(explanation.file) or "").split("\n")
+        lines = (self._sources.text(explanation.file) or "").split("\n")
         wanted = sorted(
             {
                 number

@@ -32,7 +32,8 @@ from leaktui.report.phrases import (
     format_source_detail,
 )
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import SourceRoot, read_excerpt
+from leaktui.report.source_excerpt import read_excerpt
+from leaktui.sources import HERE, Sources
 from leaktui.text import format_duration, short_function
 
 _MOST_FRAMES = 40
@@ -45,7 +46,7 @@ def format_html(
     diagnosis: Diagnosis,
     *,
     graphs: Sequence[Graph] = (),
-    roots: Sequence[SourceRoot] = (),
+    sources: Sources = HERE,
     redaction: Redaction = MASKED,
     written: datetime | None = None,
     endpoint: str = "",
@@ -54,7 +55,7 @@ def format_html(
 
     *written* is the moment to put below it, *endpoint* the pprof endpoint that was found (for what to do by hand).
     """
-    page = _Page(diagnosis, tuple(graphs), roots, redaction, written, endpoint)
+    page = _Page(diagnosis, tuple(graphs), sources, redaction, written, endpoint)
     return "\n".join(page.lines()) + "\n"
 
 
@@ -63,14 +64,14 @@ class _Page:
         self,
         diagnosis: Diagnosis,
         graphs: Sequence[Graph],
-        roots: Sequence[SourceRoot],
+        sources: Sources,
         redaction: Redaction,
         written: datetime | None,
         endpoint: str,
     ) -> None:
         self._diagnosis = diagnosis
         self._graphs = graphs
-        self._roots = roots
+        self._sources = sources.of_module(diagnosis.target.module)
         self._redaction = redaction
         self._written = written
         self._endpoint = endpoint
@@ -115,7 +116,7 @@ class _Page:
                 "it rises for sure.</p>"
             )
         yield from self._suspects()
-        yield from self._sources()
+        yield from self._looked_at()
         yield from self._limits()
         yield from self._by_hand()
         yield from self._footer()
@@ -197,7 +198,7 @@ class _Page:
             at = self.place(finding.created_by)
             yield f"<dt>Created by</dt><dd>{creator}{f' at <code>{at}</code>' if at else ''}</dd>"
         yield "</dl>"
-        explanation = explain_suspect(finding, self._roots).explanation
+        explanation = explain_suspect(finding, self._sources).explanation
         yield from self._source(finding, explanation)
         if explanation is not None:
             yield from self._reason(explanation)
@@ -220,9 +221,9 @@ class _Page:
 
     def _source(self, finding: Finding, explanation: Explanation | None) -> Iterator[str]:
         started_at = self._diagnosis.target.started_at
-        excerpt = read_function(explanation, self._roots, started_at) if explanation is not None else None
+        excerpt = read_function(explanation, self._sources, started_at) if explanation is not None else None
         if excerpt is None:
-            excerpt = read_excerpt(finding.location, roots=self._roots, started_at=started_at)
+            excerpt = read_excerpt(finding.location, sources=self._sources, started_at=started_at)
         if excerpt is not None:
             notes = {mark.line: mark.note for mark in explanation.marks} if explanation is not None else {}
             yield draw_excerpt(excerpt, notes, self._redaction)
@@ -257,7 +258,7 @@ class _Page:
 
     # -- what it rests on ----------------------------------------------------------------------
 
-    def _sources(self) -> Iterator[str]:
+    def _looked_at(self) -> Iterator[str]:
         diagnosis = self._diagnosis
         yield '<h2>Looked at, and what it cost</h2><section class="card tablewrap"><table class="sources">'
         yield (

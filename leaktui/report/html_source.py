@@ -6,13 +6,14 @@ Law: every line is escaped before a tag is put around any part of it; colour is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 
 from leaktui.model.explanation import Explanation
 from leaktui.model.frame import Frame
 from leaktui.report.redaction import Redaction
-from leaktui.report.source_excerpt import Excerpt, SourceRoot, read_excerpt
+from leaktui.report.source_excerpt import Excerpt, read_excerpt
+from leaktui.sources import Sources
 
 _MOST_CONTEXT = 45
 _MOST_DIFF_LINES = 200
@@ -51,15 +52,13 @@ def draw_excerpt(excerpt: Excerpt, notes: Mapping[int, str], redaction: Redactio
     )
 
 
-def read_function(
-    explanation: Explanation, roots: Sequence[SourceRoot], started_at: float | None
-) -> Excerpt | None:
+def read_function(explanation: Explanation, sources: Sources, started_at: float | None) -> Excerpt | None:
     """The function an explanation speaks of, as far as it is within reach of the line; None if unreadable."""
     line = explanation.acquire_line
     reach = max(line - explanation.first_line, explanation.last_line - line, 4)
     excerpt = read_excerpt(
         Frame(explanation.function, explanation.file, line),
-        roots=roots,
+        sources=sources,
         context=min(reach, _MOST_CONTEXT),
         started_at=started_at,
     )

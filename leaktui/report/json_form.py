@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from leaktui.model.explanation import Explanation
@@ -17,24 +16,23 @@ from leaktui.model.frame import Frame
 from leaktui.report.explained import diff_lines, explain_suspect
 from leaktui.report.phrases import format_source_detail
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import SourceRoot
+from leaktui.sources import HERE, Sources
 
 SCHEMA = "leaktui.diagnosis/1"
 
 
-def format_json(
-    diagnosis: Diagnosis, *, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
-) -> str:
+def format_json(diagnosis: Diagnosis, *, sources: Sources = HERE, redaction: Redaction = MASKED) -> str:
     """*diagnosis* as one JSON document, indented, ending with a line break."""
-    document = diagnosis_document(diagnosis, roots=roots, redaction=redaction)
+    document = diagnosis_document(diagnosis, sources=sources, redaction=redaction)
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def diagnosis_document(
-    diagnosis: Diagnosis, *, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
+    diagnosis: Diagnosis, *, sources: Sources = HERE, redaction: Redaction = MASKED
 ) -> dict[str, Any]:
     """*diagnosis* as plain dicts and lists, in the contract's key order."""
     target = diagnosis.target
+    sources = sources.of_module(target.module)
     target_document: dict[str, Any] = {
         "pid": target.pid,
         "exe": redaction.name(target.exe),
@@ -57,14 +55,14 @@ def diagnosis_document(
             for source in diagnosis.sources
         ],
         "verdict": diagnosis.verdict.value,
-        "suspects": [_suspect(finding, roots, redaction) for finding in diagnosis.suspects],
+        "suspects": [_suspect(finding, sources, redaction) for finding in diagnosis.suspects],
         "elapsed_seconds": _decimal(diagnosis.elapsed_seconds),
         "target_pause_ms": _tidy(diagnosis.target_pause_ms),
         "notes": [redaction.text(note) for note in diagnosis.notes],
     }
 
 
-def _suspect(finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction) -> dict[str, Any]:
+def _suspect(finding: Finding, sources: Sources, redaction: Redaction) -> dict[str, Any]:
     location = finding.location
     return {
         "kind": finding.kind.value,
@@ -82,7 +80,9 @@ def _suspect(finding: Finding, roots: Sequence[SourceRoot], redaction: Redaction
         ],
         "advice": redaction.text(finding.advice),
         "candidates": [_frame(frame, redaction) for frame in finding.candidates],
-        "explanation": explanation_document(explain_suspect(finding, roots).explanation, redaction=redaction),
+        "explanation": explanation_document(
+            explain_suspect(finding, sources).explanation, redaction=redaction
+        ),
     }
 
 

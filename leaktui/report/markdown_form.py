@@ -27,7 +27,8 @@ from leaktui.report.phrases import (
     format_source_detail,
 )
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import SourceRoot, read_excerpt
+from leaktui.report.source_excerpt import read_excerpt
+from leaktui.sources import HERE, Sources
 from leaktui.text import format_duration, short_function
 
 # Escaping every dot and hyphen would make the raw ticket unreadable; they matter only at a line's start.
@@ -36,11 +37,9 @@ _RUN_OF_TICKS = re.compile(r"`+")
 _MOST_FRAMES = 30
 
 
-def format_markdown(
-    diagnosis: Diagnosis, *, roots: Sequence[SourceRoot] = (), redaction: Redaction = MASKED
-) -> str:
+def format_markdown(diagnosis: Diagnosis, *, sources: Sources = HERE, redaction: Redaction = MASKED) -> str:
     """*diagnosis* as a Markdown document, ending with a line break."""
-    form = _MarkdownForm(diagnosis, roots, redaction)
+    form = _MarkdownForm(diagnosis, sources, redaction)
     return "\n".join(form.lines()) + "\n"
 
 
@@ -69,9 +68,9 @@ def fence_for(text: str) -> str:
 
 
 class _MarkdownForm:
-    def __init__(self, diagnosis: Diagnosis, roots: Sequence[SourceRoot], redaction: Redaction) -> None:
+    def __init__(self, diagnosis: Diagnosis, sources: Sources, redaction: Redaction) -> None:
         self._diagnosis = diagnosis
-        self._roots = roots
+        self._sources = sources.of_module(diagnosis.target.module)
         self._redaction = redaction
 
     def lines(self) -> Iterator[str]:
@@ -85,7 +84,7 @@ class _MarkdownForm:
             suspects = suspects[1:]
         if suspects:
             yield from self._others(suspects)
-        yield from self._sources()
+        yield from self._looked_at()
         if diagnosis.notes:
             yield from ("", f"## {format_notes_title(diagnosis.verdict)}", "")
             for note in diagnosis.notes:
@@ -160,7 +159,7 @@ class _MarkdownForm:
 
     def _explained(self, finding: Finding) -> Iterator[str]:
         """Why it leaks, the lines that say so, and a change."""
-        explained = explain_suspect(finding, self._roots, self._redaction)
+        explained = explain_suspect(finding, self._sources, self._redaction)
         explanation = explained.explanation
         if explanation is None:
             if explained.missing:
@@ -181,7 +180,7 @@ class _MarkdownForm:
     def _excerpt(self, finding: Finding) -> Iterator[str]:
         excerpt = read_excerpt(
             finding.location,
-            roots=self._roots,
+            sources=self._sources,
             started_at=self._diagnosis.target.started_at,
         )
         if excerpt is None:
@@ -220,7 +219,7 @@ class _MarkdownForm:
                 f" | {format_held(finding)} |"
             )
 
-    def _sources(self) -> Iterator[str]:
+    def _looked_at(self) -> Iterator[str]:
         yield from ("", "## Looked at", "", "| Source | State | Detail | Pause |", "|---|---|---|---|")
         for source in self._diagnosis.sources:
             name = escape_markdown(self._redaction.name(source.name))

@@ -28,8 +28,9 @@ from leaktui.report.phrases import (
     format_target,
 )
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import Excerpt, SourceRoot, read_excerpt
+from leaktui.report.source_excerpt import Excerpt, read_excerpt
 from leaktui.report.wrapping import fit_path, wrap_text
+from leaktui.sources import HERE, Sources
 from leaktui.text import cell_width, format_duration, short_function
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
@@ -42,13 +43,13 @@ _MOST_OTHERS = 8
 def format_text(
     diagnosis: Diagnosis,
     *,
-    roots: Sequence[SourceRoot] = (),
+    sources: Sources = HERE,
     redaction: Redaction = MASKED,
     colour: bool = False,
     width: int = 80,
 ) -> str:
     """*diagnosis* for a terminal or a log, ending with a line break."""
-    form = _TextForm(diagnosis, roots, redaction, colour, max(40, width))
+    form = _TextForm(diagnosis, sources, redaction, colour, max(40, width))
     return "\n".join(line.rstrip() for line in form.lines()) + "\n"
 
 
@@ -56,13 +57,13 @@ class _TextForm:
     def __init__(
         self,
         diagnosis: Diagnosis,
-        roots: Sequence[SourceRoot],
+        sources: Sources,
         redaction: Redaction,
         colour: bool,
         width: int,
     ) -> None:
         self._diagnosis = diagnosis
-        self._roots = roots
+        self._sources = sources.of_module(diagnosis.target.module)
         self._redaction = redaction
         self._colour = colour
         self._width = width
@@ -97,7 +98,7 @@ class _TextForm:
             yield from self._indented(f"created by {creator}" + (f" at {at}" if at else ""))
         excerpt = read_excerpt(
             finding.location,
-            roots=self._roots,
+            sources=self._sources,
             started_at=self._diagnosis.target.started_at,
         )
         if excerpt is not None:
@@ -121,7 +122,7 @@ class _TextForm:
 
     def _explained(self, finding: Finding) -> Iterator[str]:
         """Why it leaks, the lines that say so, and a change."""
-        explained = explain_suspect(finding, self._roots, self._redaction)
+        explained = explain_suspect(finding, self._sources, self._redaction)
         explanation = explained.explanation
         if explanation is None:
             if explained.missing:

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,12 @@ from textual.screen import Screen
 from leaktui.errors import LeaktuiError
 from leaktui.model.frame import Frame
 from leaktui.model.process import GoProcess
+from leaktui.sources import HERE, Sources
 from leaktui.tui.actions import Place, iter_actions
 from leaktui.tui.export import format_tsv, write_new_files
 from leaktui.tui.facts import Facts
 from leaktui.tui.screens.watch import PANES, WatchScreen
 from leaktui.tui.source import OpenTarget, PageWriter, ProcessScan, ReportWriter
-from leaktui.tui.source_files import KeptSource, SourceFinder
 from leaktui.tui.stopping import StopGuard
 from leaktui.tui.theme import ANSI, DARK
 from leaktui.tui.walk_orders import Walking
@@ -59,14 +59,13 @@ class LeaktuiApp(App[None]):
         write_page: PageWriter | None = None,
         lean: bool = False,
         read_only: bool = False,
-        source_roots: Sequence[tuple[str, str]] = (),
+        sources: Sources = HERE,
         tick: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         directory: Path | None = None,
         walking: Walking | None = None,
         capture: str = "",
-        kept_source: KeptSource | None = None,
         first_pane: int = 0,
         notice: str = "",
     ) -> None:
@@ -95,7 +94,7 @@ class LeaktuiApp(App[None]):
         self.read_only = read_only
         self.capture = capture
         self._notice = notice
-        self.source_finder = SourceFinder(source_roots, kept=kept_source)
+        self.sources = sources
         self.failure: LeaktuiError | None = None
         self._watching: WatchScreen | None = None
         self._stop_guard = StopGuard(self._before_stop)
@@ -228,7 +227,7 @@ class LeaktuiApp(App[None]):
             self.notify("there is no source line here to open", markup=False)
             return
         module = facts.snapshot.target.module if facts is not None else ""
-        path = self.source_finder.find(frame.file, module)
+        path = self.sources.of_module(module).find(frame.file)
         if path is None:
             self.notify(
                 "the source is not on this machine: say where with --source-root FROM=TO", markup=False
@@ -261,10 +260,9 @@ def run(
     write_page: PageWriter | None = None,
     lean: bool = False,
     read_only: bool = False,
-    source_roots: Sequence[tuple[str, str]] = (),
+    sources: Sources = HERE,
     walking: Walking | None = None,
     capture: str = "",
-    kept_source: KeptSource | None = None,
     notice: str = "",
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
@@ -275,8 +273,8 @@ def run(
     *target* builds the investigation (it is called in a thread and may be slow); *title* names it until
     then. Without it *picker* lists processes and *open_pid* builds what to call for one. *write_report*
     makes the Markdown of an export, *write_page* the HTML beside it. *walking* says how the walkthrough goes.
-    *source_roots* are FROM=TO pairs. *capture* says in a few words that a capture is shown, and of when; *kept_source*
-    gives the source it holds, and the clocks are its own. *first_pane* is the index of the pane to begin with.
+    *sources* are where the target's source is looked for. *capture* says in a few words that a capture is shown, and of
+    when; the clocks are its own. *first_pane* is the index of the pane to begin with.
     *notice* is said at first.
     """
     if lean:
@@ -290,10 +288,9 @@ def run(
         write_page=write_page,
         lean=lean,
         read_only=read_only,
-        source_roots=source_roots,
+        sources=sources,
         walking=walking,
         capture=capture,
-        kept_source=kept_source,
         notice=notice,
         clock=clock,
         wall_clock=wall_clock,

@@ -93,7 +93,7 @@ class WalkOrders:
     def _walk(self) -> Walkthrough:
         if self._walkthrough is None:
             swap = self._swap if self._walking.swap is not None else None
-            means = Means(self._read_text, self._write, swap)
+            means = Means(self._screen.leaktui.sources, self._write, swap)
             state = begin(
                 demo=self._walking.swap is not None,
                 names=BRIEF if self._walking.brief else None,
@@ -184,12 +184,9 @@ class WalkOrders:
         if file not in self._files:
             sight = self.state.sight
             module = sight.snapshot.target.module if sight is not None else ""
-            found = self._screen.leaktui.source_finder.read(file, module)
+            found = self._screen.leaktui.sources.of_module(module).read(file)
             self._files[file] = found.lines if found is not None else ()
         return self._files[file]
-
-    def _read_text(self, file: str) -> str | None:
-        return "\n".join(self._read(file)) or None
 
     @property
     def frame(self) -> Frame | None:

@@ -356,6 +356,29 @@ def test_clean_is_said_only_when_it_holds() -> None:
     assert walker.finish().outcome is Outcome.NOTHING
 
 
+def test_clean_that_does_not_hold_to_the_end_is_taken_back() -> None:
+    walker = Walker(healthy(), begin())
+    assert walker.finish().outcome is Outcome.NOTHING
+    walker.shown = replace(
+        healthy(), assessment=replace(healthy().assessment, verdict=Verdict.UNDECIDED, settled=False)
+    )
+    assert next(iter(walker.ticks(1))).outcome is Outcome.OPEN
+    assert not walker.state.finished and walker.state.current.step.name is Name.KIND
+    walker.shown = healthy()
+    assert walker.finish().outcome is Outcome.NOTHING
+
+
+def test_late_clean_that_does_not_hold_is_undecided_at_once() -> None:
+    walker = Walker(healthy(), begin())
+    walker.finish()
+    walker.state = replace(walker.state, seconds=170.0)
+    walker.shown = replace(
+        healthy(), assessment=replace(healthy().assessment, verdict=Verdict.UNDECIDED, settled=False)
+    )
+    assert next(iter(walker.ticks(1))).outcome is Outcome.UNDECIDED
+    assert walker.state.finished
+
+
 def test_where_memory_rises_clean_has_to_hold_for_longer() -> None:
     base = healthy()
     walker = Walker(

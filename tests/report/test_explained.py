@@ -13,8 +13,8 @@ from leaktui.model.finding import Diagnosis
 from leaktui.report.json_form import format_json
 from leaktui.report.markdown_form import format_markdown
 from leaktui.report.redaction import Redaction
-from leaktui.report.source_excerpt import SourceRoot
 from leaktui.report.text_form import format_text
+from leaktui.sources import SourceRoot, Sources
 from leaktui.text import cell_width
 from tests.report.diagnoses import BODY, LEAK
 
@@ -67,7 +67,7 @@ def roots(tmp_path: Path) -> tuple[SourceRoot, ...]:
 
 
 def explained(diagnosis: Diagnosis, roots: tuple[SourceRoot, ...]) -> dict[str, object]:
-    document = json.loads(format_json(diagnosis, roots=roots))
+    document = json.loads(format_json(diagnosis, sources=Sources(roots)))
     found: dict[str, object] = document["suspects"][0]["explanation"]
     return found
 
@@ -106,7 +106,7 @@ def test_the_change_applies(roots: tuple[SourceRoot, ...]) -> None:
 
 
 def test_markdown_has_a_diff_block(roots: tuple[SourceRoot, ...]) -> None:
-    text = format_markdown(DIAGNOSIS, roots=roots)
+    text = format_markdown(DIAGNOSIS, sources=Sources(roots))
     assert "## Why it leaks\n\nThe return at line 29 leaves resp.Body open" in text
     block = text.split("```diff\n")[1].split("```")[0]
     assert block.startswith("--- a/store.go\n+++ b/store.go\n@@ ")
@@ -116,7 +116,7 @@ def test_markdown_has_a_diff_block(roots: tuple[SourceRoot, ...]) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_text_fits_and_says_why(roots: tuple[SourceRoot, ...], width: int) -> None:
-    text = format_text(DIAGNOSIS, roots=roots, width=width)
+    text = format_text(DIAGNOSIS, sources=Sources(roots), width=width)
     assert "Why it leaks" in text
     assert "← returns here without Close" in text
     assert "+    defer resp.Body.Close()" in text
@@ -127,12 +127,12 @@ def test_text_fits_and_says_why(roots: tuple[SourceRoot, ...], width: int) -> No
 
 def test_secrets_in_the_source_are_masked(roots: tuple[SourceRoot, ...]) -> None:
     for text in (
-        format_json(DIAGNOSIS, roots=roots),
-        format_markdown(DIAGNOSIS, roots=roots),
-        format_text(DIAGNOSIS, roots=roots),
+        format_json(DIAGNOSIS, sources=Sources(roots)),
+        format_markdown(DIAGNOSIS, sources=Sources(roots)),
+        format_text(DIAGNOSIS, sources=Sources(roots)),
     ):
         assert "hunter2" not in text
-    shown = format_markdown(DIAGNOSIS, roots=roots, redaction=Redaction(show_secrets=True))
+    shown = format_markdown(DIAGNOSIS, sources=Sources(roots), redaction=Redaction(show_secrets=True))
     assert "hunter2" in shown
 
 
@@ -151,7 +151,10 @@ def test_hostile_source_is_harmless(tmp_path: Path) -> None:
     at = next(number for number, line in enumerate(hostile.split("\n"), 1) if "http.Get" in line)
     (directory / "store.go").write_text("\n" * (24 - at) + hostile, encoding="utf-8")
     roots = (SourceRoot("/src/app", str(tmp_path)),)
-    for text in (format_text(DIAGNOSIS, roots=roots), format_markdown(DIAGNOSIS, roots=roots)):
+    for text in (
+        format_text(DIAGNOSIS, sources=Sources(roots)),
+        format_markdown(DIAGNOSIS, sources=Sources(roots)),
+    ):
         assert "\x1b" not in text
         assert "\u202e" not in text
     assert "\x1b" not in json.dumps(explained(DIAGNOSIS, roots), ensure_ascii=False)

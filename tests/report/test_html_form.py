@@ -23,7 +23,7 @@ from leaktui.report.graphs import Graph
 from leaktui.report.html_form import format_html
 from leaktui.report.html_source import draw_diff, paint_go
 from leaktui.report.redaction import MASKED, Redaction
-from leaktui.report.source_excerpt import SourceRoot
+from leaktui.sources import SourceRoot, Sources
 from tests.report.diagnoses import BODY, CLEAN, HOSTILE_LEAK, LEAK, UNDECIDED
 
 RISING = Graph(
@@ -216,7 +216,7 @@ def test_source_explanation_and_change_are_shown(tmp_path: Path, monkeypatch: py
         diff="--- a\n+++ b\n@@ -4 +4,2 @@\n+\tdefer resp.Body.Close()\n-\treturn resp.Body.Close() // <i>\n",
         seen=("no Close is pending",),
     )  # fmt: skip
-    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, roots: Explained(explanation))
+    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, sources: Explained(explanation))
     page = Page(format_html(replace(LEAK, suspects=(BODY,))))
     text = page.text
     assert 'resp, err := s.client.Get( "http://h/u?token=…" )' in text and "hunter2" not in text
@@ -229,11 +229,11 @@ def test_source_explanation_and_change_are_shown(tmp_path: Path, monkeypatch: py
 
 
 def test_an_excerpt_needs_no_explanation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, roots: Explained())
+    monkeypatch.setattr(html_form, "explain_suspect", lambda finding, sources: Explained())
     (tmp_path / "store.go").write_text(SOURCE)
     at = Frame("users.(*Store).loadUser", "/src/app/users/store.go", 4)
     diagnosis = replace(LEAK, suspects=(replace(BODY, location=at),))
-    html = format_html(diagnosis, roots=(SourceRoot("/src/app/users", str(tmp_path)),))
+    html = format_html(diagnosis, sources=Sources([SourceRoot("/src/app/users", str(tmp_path))]))
     Page(html)
     assert html.count('class="row here"') == 1 and "package users" in re.sub("<[^>]*>", "", html)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leaktui.report.markdown_form import code_span, escape_markdown, fence_for, format_markdown
-from leaktui.report.source_excerpt import SourceRoot
+from leaktui.sources import SourceRoot, Sources
 from tests.report.diagnoses import BODY, CLEAN, HOSTILE_LEAK, LEAK, UNDECIDED
 
 LEAK_MARKDOWN = """\
@@ -91,7 +91,7 @@ def test_the_source_stands_in_a_go_fence_longer_than_its_backticks(tmp_path: Pat
     lines = ["x := 1"] * 40
     lines[22] = "const page = ````go"
     (tmp_path / "store.go").write_text("\n".join(lines))
-    text = format_markdown(LEAK, roots=(SourceRoot("/src/app/users", str(tmp_path)),))
+    text = format_markdown(LEAK, sources=Sources([SourceRoot("/src/app/users", str(tmp_path))]))
     block = re.search(r"^`````go\n(.*?)\n`````$", text, re.DOTALL | re.MULTILINE)
     assert block is not None
     shown = block.group(1).splitlines()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from leaktui.model.frame import Frame
-from leaktui.report.source_excerpt import SourceRoot, map_source_path, parse_source_root, read_excerpt
+from leaktui.report.source_excerpt import read_excerpt
+from leaktui.sources import SourceRoot, Sources, parse_source_root
 
 
 @pytest.fixture
@@ -44,24 +45,23 @@ def test_a_line_the_file_does_not_have(source: Path) -> None:
 
 def test_a_root_maps_the_build_path(source: Path) -> None:
     roots = (SourceRoot("/build/app", str(source.parent)),)
-    excerpt = read_excerpt(frame("/build/app/main.go"), roots=roots)
+    excerpt = read_excerpt(frame("/build/app/main.go"), sources=Sources(roots))
     assert excerpt is not None
     assert excerpt.path == str(source)
-    assert read_excerpt(frame("/build/application/main.go"), roots=roots) is None
+    assert read_excerpt(frame("/build/application/main.go"), sources=Sources(roots)) is None
 
 
 def test_a_root_maps_a_trimmed_module_path(source: Path) -> None:
     assert read_excerpt(frame("example.com/app/main.go")) is None
     assert read_excerpt(
-        frame("example.com/app/main.go"), roots=(SourceRoot("example.com/app", str(source.parent)),)
+        frame("example.com/app/main.go"), sources=Sources([SourceRoot("example.com/app", str(source.parent))])
     )
 
 
 def test_an_empty_build_path_maps_relative_names(source: Path) -> None:
     roots = (parse_source_root(f"={source.parent}"),)
     for name in ("main.go", "./main.go"):
-        assert read_excerpt(frame(name), roots=roots) is not None
-    assert map_source_path("/abs/main.go", roots) == "/abs/main.go"
+        assert read_excerpt(frame(name), sources=Sources(roots)) is not None
 
 
 def test_a_relative_path_is_never_read_from_where_we_happen_to_be(
@@ -69,24 +69,6 @@ def test_a_relative_path_is_never_read_from_where_we_happen_to_be(
 ) -> None:
     monkeypatch.chdir(source.parent)
     assert read_excerpt(frame("main.go")) is None
-
-
-def test_the_longest_root_wins() -> None:
-    roots = (SourceRoot("/b", "/one"), SourceRoot("/b/vendor", "/two"))
-    assert map_source_path("/b/vendor/x.go", roots) == "/two/x.go"
-    assert map_source_path("/b/x.go", roots) == "/one/x.go"
-    assert map_source_path("/x.go", (SourceRoot("/", "/mnt"),)) == "/mnt/x.go"
-
-
-@pytest.mark.parametrize("text", ["", "a", "a=", "="])
-def test_half_a_root_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="FROM=TO"):
-        parse_source_root(text)
-
-
-def test_root_slashes_do_not_matter() -> None:
-    assert parse_source_root("/a/=/b/") == SourceRoot("/a", "/b")
-    assert parse_source_root("/=/b") == SourceRoot("/", "/b")
 
 
 def test_only_source_is_quoted(tmp_path: Path, source: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from leaktui.model.finding import Diagnosis, Verdict
 from leaktui.model.frame import Frame
-from leaktui.report.source_excerpt import SourceRoot
 from leaktui.report.text_form import format_text
+from leaktui.sources import SourceRoot, Sources
 from leaktui.text import cell_width
 from tests.report.diagnoses import BODY, CLEAN, HEAP_SOMEWHERE, HOSTILE_LEAK, LEAK, UNDECIDED
 
@@ -120,7 +120,7 @@ def test_the_guilty_line_is_marked_in_its_source(tmp_path: Path) -> None:
     lines = [f"\tstep{number}()" for number in range(1, 41)]
     lines[23] = '\tresp, err := client.Get(url + "?token=" + t) // ' + "x" * 90
     (tmp_path / "users" / "store.go").write_text("\n".join(lines))
-    text = format_text(LEAK, roots=(SourceRoot("/src/app", str(tmp_path)),))
+    text = format_text(LEAK, sources=Sources([SourceRoot("/src/app", str(tmp_path))]))
     shown = text.splitlines()[3:16]
     assert shown[0] == ""
     assert shown[1] == "  20 │     step20()"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from leaktui.engines.protocol import Want
+from leaktui.sources import Sources
 from leaktui.tui.actions import ACTIONS, NEEDS_PROCESS
-from leaktui.tui.source_files import SourceFinder
 from tests.tui.driving import make_app, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import FakeInvestigation, read_from_memory
 
@@ -76,8 +76,8 @@ async def test_what_is_missing_at_its_end_stands_in_the_banner() -> None:
 
 def test_the_source_it_holds_goes_before_what_lies_here() -> None:
     kept = {3: "func f() {", 4: "    g()", 9: "}"}
-    finder = SourceFinder(kept=lambda file: kept if file == "/src/main.go" else {})
-    found = finder.read("/src/main.go")
+    sources = Sources(kept=lambda file: kept if file == "/src/main.go" else {})
+    found = sources.read("/src/main.go")
     assert found is not None
     assert found.lines[2:4] == ("func f() {", "    g()") and found.lines[8] == "}"
     assert [number for number, line in enumerate(found.lines, 1) if "not in the capture" in line] == [
@@ -85,4 +85,4 @@ def test_the_source_it_holds_goes_before_what_lies_here() -> None:
         5,
         10,
     ]
-    assert finder.read("/src/other.go") is None
+    assert sources.read("/src/other.go") is None

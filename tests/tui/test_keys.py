@@ -16,6 +16,7 @@ from leaktui.errors import TargetGone
 from leaktui.model.finding import Diagnosis
 from leaktui.session.events import ProgressMade, TargetExited
 from leaktui.session.history import Metric
+from leaktui.sources import SourceRoot, Sources
 from leaktui.tui.app import LeaktuiApp
 from leaktui.tui.screens.consent import ConsentScreen
 from leaktui.tui.screens.help import HelpScreen
@@ -37,7 +38,7 @@ def shown_functions(app: Any) -> list[str]:
 
 
 async def test_enter_goes_down_to_the_source_and_escape_back_up(sources: Path) -> None:
-    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     async with app.run_test(size=SMALL) as pilot:
         await wait_for_facts(pilot)
         await pilot.press("enter")

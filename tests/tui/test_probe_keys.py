@@ -16,6 +16,7 @@ from leaktui.investigation import Investigation
 from leaktui.model.capability import Source, SourceState
 from leaktui.model.finding import LeakKind
 from leaktui.model.ledger import LedgerKind
+from leaktui.sources import SourceRoot, Sources
 from leaktui.tui.app import LeaktuiApp
 from leaktui.tui.screens.probes import ProbesScreen
 from leaktui.tui.screens.watch import WatchScreen
@@ -173,7 +174,7 @@ async def test_the_mouse_switches_and_answers() -> None:
 
 async def test_down_from_an_owner_to_one_body_its_stack_and_its_source(sources: Path) -> None:
     investigation = probing(BODIES)
-    app = make_app(investigation, source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(investigation, sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     async with app.run_test(size=SMALL) as pilot:
         await wait_for_facts(pilot)
         await pilot.press(*LEDGER, "enter")

@@ -15,6 +15,7 @@ from leaktui.engines.fake_delve import bodies_burst, burst, evaluation, inspecti
 from leaktui.model.capability import Source, SourceState
 from leaktui.model.ledger import LedgerKind
 from leaktui.session.events import ProgressMade
+from leaktui.sources import SourceRoot, Sources
 from leaktui.tui.screens.watch import PANES
 from tests.tui.driving import make_app, make_picker, screen_text, wait_for, wait_for_facts, watch_screen
 from tests.tui.fakes import (
@@ -89,23 +90,23 @@ def test_evidence_of_a_suspect(snap_compare: Compare) -> None:
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=["80", "120"])
 def test_why_and_fix(snap_compare: Compare, sources: Path, size: tuple[int, int]) -> None:
-    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     assert snap_compare(app, terminal_size=size, run_before=after_facts("f"))
 
 
 def test_why_and_fix_among_the_evidence(snap_compare: Compare, sources: Path) -> None:
-    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     assert snap_compare(app, terminal_size=MIDDLE, run_before=after_facts("enter"))
 
 
 def test_why_without_colour(snap_compare: Compare, sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("f"))
 
 
 def test_source_line(snap_compare: Compare, sources: Path) -> None:
-    app = make_app(source_roots=[("/srv/shop/src", str(sources))])
+    app = make_app(sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     assert snap_compare(app, terminal_size=SMALL, run_before=after_facts("enter", "enter"))
 
 

@@ -14,6 +14,7 @@ from leaktui.guide import Name, Outcome
 from leaktui.model.finding import Confidence
 from leaktui.model.ledger import LedgerKind
 from leaktui.session.history import Metric, Point
+from leaktui.sources import SourceRoot, Sources
 from leaktui.tui.panes.suspects import finding_key
 from leaktui.tui.screens.walkthrough import WalkthroughScreen
 from leaktui.tui.screens.watch import WatchScreen
@@ -58,7 +59,7 @@ async def test_w_opens_it_and_escape_goes_back_to_the_panes() -> None:
 
 async def test_it_goes_to_the_end_by_itself(sources: Path) -> None:
     clock = Clock()
-    app = make_walk(proven(), clock, source_roots=[("/srv/shop/src", str(sources))])
+    app = make_walk(proven(), clock, sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     async with app.run_test(size=SMALL) as pilot:
         seen = []
         for name in list(Name)[:-1]:
@@ -196,7 +197,7 @@ def at_step(clock: Clock, name: Name, *keys: str, over: bool = True) -> Callable
 @pytest.mark.parametrize("name", [Name.ATTACH, Name.GROW, Name.WHO, Name.LINE, Name.FIX])
 def test_step(snap_compare: Compare, name: Name, size: tuple[int, int], sources: Path) -> None:
     clock = Clock()
-    app = make_walk(proven(), clock, source_roots=[("/srv/shop/src", str(sources))])
+    app = make_walk(proven(), clock, sources=Sources([SourceRoot("/srv/shop/src", str(sources))]))
     assert snap_compare(app, terminal_size=size, run_before=at_step(clock, name))
 
 

@@ -8,8 +8,8 @@ from leaktui.analysis.explain import explain_finding
 from leaktui.model.explanation import Explanation, MarkedLine, SkipReason
 from leaktui.model.finding import Confidence, Finding, LeakKind
 from leaktui.model.frame import Frame
+from leaktui.sources import SourceRoot, Sources
 from leaktui.tui.panes.suspect import read_why
-from leaktui.tui.source_files import SourceFinder
 from leaktui.tui.why_lines import diff_lines, why_lines
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.widgets.toned import line_text
@@ -64,17 +64,17 @@ def test_marks_beyond_the_file_are_left_out() -> None:
 
 
 def test_reading_says_whether_the_source_is_here(tmp_path: Path) -> None:
-    why = read_why(FINDING, SourceFinder([("/srv/shop/src", str(tmp_path))]), "")
+    why = read_why(FINDING, Sources([SourceRoot("/srv/shop/src", str(tmp_path))]))
     assert (why.here, why.explanation) == (False, None)
     (tmp_path / "user.go").write_text("package main\n", encoding="utf-8")
-    why = read_why(FINDING, SourceFinder([("/srv/shop/src", str(tmp_path))]), "")
+    why = read_why(FINDING, Sources([SourceRoot("/srv/shop/src", str(tmp_path))]))
     assert (why.here, why.explanation) == (True, None)
     (tmp_path / "user.go").write_text(USER_GO, encoding="utf-8")
-    why = read_why(FINDING, SourceFinder([("/srv/shop/src", str(tmp_path))]), "")
+    why = read_why(FINDING, Sources([SourceRoot("/srv/shop/src", str(tmp_path))]))
     assert why.explanation is not None and why.explanation.reason is SkipReason.EARLY_RETURN
 
 
 def test_a_suspect_without_a_line_has_no_source_to_read(tmp_path: Path) -> None:
     nowhere = Finding(LeakKind.HEAP, Confidence.POSSIBLE, "main.f", None, (), 1)
-    assert not read_why(nowhere, SourceFinder(here=tmp_path), "").here
+    assert not read_why(nowhere, Sources(here=tmp_path)).here
     assert Frame("main.f").file == ""

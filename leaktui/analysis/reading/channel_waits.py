@@ -45,7 +45,9 @@ class ChannelWaits(ContextWaits):
         if made is None:
             text = f"The send waits for somebody to receive from {''.join(words)}, and nobody does any more."
             return self._make(text, marks, None, certain=False)
-        owner = unit_of(unit.file, made.unit.function)
+        owner = unit_of(made.unit.file, made.unit.function)
+        here = owner.file is self._file
+        where = owner.file.place(made.line, self._file)
         marks.append(MarkedLine(made.line, "made here" + ("" if made.capacity else ", without room")))
         receives = list(iter_receives(owner, words))
         name = "".join(words)
@@ -69,10 +71,13 @@ class ChannelWaits(ContextWaits):
             )
             marks.append(MarkedLine(many.line, "a sender every turn"))
         else:
-            text = f"Nobody receives from {name} any more, and it has no room left: the send waits for ever."
+            made_at = "" if here else f" (made at {where})"
+            text = f"Nobody receives from {name}{made_at} any more, and it has no room left: the send waits for ever."
         certain = bool(alternatives or (many is not None and receives))
         if unit.file is not self._file:
             marks = [mark for mark in marks if mark.line != self._line]
+        elif not here:
+            marks = marks[:1]
         return self._make(
             text, marks, self._make_room(made, many), unit=owner, certain=certain, diff_certain=certain
         )
@@ -149,22 +154,26 @@ class ChannelWaits(ContextWaits):
         made = find_made(unit, channel)
         closes = list(iter_closes(unit.file, words))
         if made is not None and made.conditional:
-            marks.append(MarkedLine(made.line, "made only under this condition"))
+            place = made.unit.file.place(made.line, self._file)
+            marks += self._mark(made.unit.file, made.line, "made only under this condition")
             text = (
-                f"{name} is made only under a condition (line {made.line}): where it is not, it is nil, "
+                f"{name} is made only under a condition ({place}): where it is not, it is nil, "
                 "and a receive from nil waits for ever."
             )
             return self._make(text, marks, None, certain=False)
         if made is not None:
-            marks.append(MarkedLine(made.line, "made here"))
-        marks += [MarkedLine(site.line, "closed here") for site in closes[:3]]
+            marks += self._mark(made.unit.file, made.line, "made here")
+        for site in closes[:3]:
+            marks += self._mark(site.file, site.line, "closed here")
         verb = "The loop ends" if ranges else "The receive ends"
         if not closes:
             until = "when it is closed" if ranges else "when something is sent or it is closed"
-            text = f"{verb} only {until}, and nothing in this file closes {name}."
+            text = f"{verb} only {until}, and nothing in {unit.file.scope} closes {name}."
             edits = self._close_after_sends(made, words) if made is not None and ranges else None
             return self._make(text, marks, edits, unit=made.unit if edits and made else None, certain=False)
-        where = ", ".join(f"{site.function} (line {site.line})" for site in closes[:3])
+        where = ", ".join(
+            f"{site.function} ({site.file.place(site.line, self._file)})" for site in closes[:3]
+        )
         text = f"{verb} when {name} is closed; that is done only in {where}, which was not reached for these."
         return self._make(text, marks, None, certain=False)
 

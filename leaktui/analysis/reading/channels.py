@@ -1,11 +1,12 @@
-"""Where a channel is made, sent to, received from and closed, as far as one file shows it."""
+"""Where a channel is made, sent to, received from and closed, as far as its package shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from leaktui.analysis.go_syntax.statement import Kind, Literal, Range, Statement, iter_statements
+from leaktui.analysis.reading.subject import type_of
 from leaktui.analysis.reading.unit import GoFile, Unit, iter_positions, unit_of
 
 
@@ -23,8 +24,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Site:
-    """A place in a function of the file."""
+    """A place in a function."""
 
+    file: GoFile
     function: str
     line: int
     position: int
@@ -36,7 +38,7 @@ def words_of(file: GoFile, part: Range) -> tuple[str, ...]:
 
 
 def find_made(unit: Unit, channel: Range) -> Made | None:
-    """Where the channel of this expression is made: the variable's assignment, or the field's in this file."""
+    """Where the channel of this expression is made: the variable's assignment, or the field's in its package."""
     file, names = unit.file, unit.names
     variable = names.variable(channel)
     outer = unit_of(file, unit.function)
@@ -45,13 +47,26 @@ def find_made(unit: Unit, channel: Range) -> Made | None:
     last = file.lexemes.text(channel[1] - 1)
     if channel[1] - channel[0] < 3:
         return None
-    found: list[Made] = []
-    for function in file.functions:
-        made = _made_in(unit_of(file, function), lambda s, i: _last(file, s.targets[i]) == last)
-        made = made if made is not None else _made_in_literal(unit_of(file, function), last)
-        if made is not None:
-            found.append(made)
-    return found[0] if found else None
+    holder = type_of(unit, channel[0]) if channel[1] - channel[0] == 3 else ""
+    # A field of that name may be another type's: in the other files it has to be of this one.
+    others = file.others(last, holder, "make") if holder else iter(())
+    for item, wanted in ((file, ""), *((other, holder) for other in others)):
+        for function in item.functions:
+            made = _field_made(unit_of(item, function), last, wanted)
+            if made is not None:
+                return made
+    return None
+
+
+def _field_made(unit: Unit, field: str, holder: str) -> Made | None:
+    """Where *unit* makes the field's channel; with *holder* only where it is clear that the field is of that type."""
+
+    def is_it(statement: Statement, index: int) -> bool:
+        target = statement.targets[index]
+        return _last(unit.file, target) == field and (not holder or type_of(unit, target[0]) == holder)
+
+    made = _made_in(unit, is_it)
+    return made if made is not None else _made_in_literal(unit, field, holder)
 
 
 def _last(file: GoFile, target: Range) -> str:
@@ -59,7 +74,7 @@ def _last(file: GoFile, target: Range) -> str:
     return file.lexemes.text(target[1] - 1) if target[1] - target[0] >= 3 else ""
 
 
-def _made_in(unit: Unit, is_it: object) -> Made | None:
+def _made_in(unit: Unit, is_it: Callable[[Statement, int], bool]) -> Made | None:
     lexemes = unit.lexemes
     for statement in iter_statements(unit.body):
         if statement.kind not in (Kind.ASSIGN, Kind.DECLARATION) or len(statement.targets) != len(
@@ -67,7 +82,7 @@ def _made_in(unit: Unit, is_it: object) -> Made | None:
         ):
             continue
         for index, (first, last) in enumerate(statement.values):
-            if not is_it(statement, index):  # type: ignore[operator]
+            if not is_it(statement, index):
                 continue
             if (
                 lexemes.texts[first : first + 2] == ["make", "("]
@@ -77,12 +92,14 @@ def _made_in(unit: Unit, is_it: object) -> Made | None:
     return None
 
 
-def _made_in_literal(unit: Unit, field: str) -> Made | None:
+def _made_in_literal(unit: Unit, field: str, holder: str) -> Made | None:
     """`T{jobs: make(chan string)}`."""
     lexemes = unit.lexemes
     for statement in iter_statements(unit.body):
         for position in iter_positions(statement):
-            if lexemes.texts[position : position + 4] == [field, ":", "make", "("]:
+            if lexemes.texts[position : position + 4] == [field, ":", "make", "("] and (
+                not holder or lexemes.text(lexemes.parents[position] - 1) == holder
+            ):
                 return _made(unit, statement, position + 3)
     return None
 
@@ -100,15 +117,18 @@ def _made(unit: Unit, statement: Statement, opened: int) -> Made | None:
 
 
 def iter_closes(file: GoFile, channel: tuple[str, ...]) -> Iterator[Site]:
-    """`close(x.jobs)` wherever the last word is the same."""
-    lexemes = file.lexemes
-    for function in file.functions:
-        for position in range(function.body_start, function.end):
-            if lexemes.texts[position] != "close" or lexemes.text(position + 1) != "(":
-                continue
-            closed = lexemes.closing.get(position + 1)
-            if closed is not None and lexemes.text(closed - 1) == channel[-1]:
-                yield Site(function.name, lexemes.lines[position], position)
+    """`close(x.jobs)` wherever the last word is the same; in the package's other files only of a field."""
+    for item in (file, *file.others("close", channel[-1])):
+        lexemes = item.lexemes
+        for function in item.functions:
+            for position in range(function.body_start, function.end):
+                if lexemes.texts[position] != "close" or lexemes.text(position + 1) != "(":
+                    continue
+                closed = lexemes.closing.get(position + 1)
+                if closed is None or lexemes.text(closed - 1) != channel[-1]:
+                    continue
+                if item is file or (len(channel) > 1 and lexemes.text(closed - 2) == "."):
+                    yield Site(item, function.name, lexemes.lines[position], position)
 
 
 def iter_receives(unit: Unit, channel: tuple[str, ...]) -> Iterator[tuple[Statement, int]]:

@@ -10,8 +10,8 @@ from leaktui.analysis.reading.edits import Edits
 from leaktui.analysis.reading.missing_pairs import PairWaits
 from leaktui.analysis.reading.repair import whole_lines
 from leaktui.analysis.reading.subject import find_call
-from leaktui.analysis.reading.unit import Unit, iter_positions, unit_of
-from leaktui.analysis.reading.waiting import lines_words
+from leaktui.analysis.reading.unit import GoFile, Unit, iter_positions, unit_of
+from leaktui.analysis.reading.waiting import places_words
 from leaktui.model.explanation import Explanation, MarkedLine
 
 _CONTEXTS = frozenset({"WithCancel", "WithTimeout", "WithDeadline", "WithCancelCause"})
@@ -29,7 +29,7 @@ class ContextWaits(PairWaits):
         variable = unit.names.variable(part)
         made = self._context_made(unit, variable) if variable is not None else None
         if made is None:
-            text = f"It ends when {name} is done, and nothing ends that."
+            text = f"It ends when {name} is done, and that has not come."
             return self._make(text, marks, None, certain=False)
         statement, call = made
         if call in ("Background", "TODO"):
@@ -45,12 +45,17 @@ class ContextWaits(PairWaits):
         sites = self._cancel_sites(unit, cancel_name, statement)
         marks.append(MarkedLine(statement.line, f"{cancel_name} would end it"))
         if not sites:
-            text = f"It ends when {cancel_name} of line {statement.line} is called, and nothing in this file calls it."
+            text = (
+                f"It ends when {cancel_name} of line {statement.line} is called, "
+                f"and nothing in {unit.file.scope} calls it."
+            )
             return self._make(text, marks, None, unit=unit, certain=False)
-        marks += [MarkedLine(line, f"{cancel_name} is called here") for line in sites[:3]]
+        marks += [
+            MarkedLine(line, f"{cancel_name} is called here") for file, line in sites[:3] if file is unit.file
+        ]
         text = (
             f"It ends when {cancel_name} of line {statement.line} is called; "
-            f"that is done only at {lines_words(sites)}, which was not reached for these."
+            f"that is done only at {places_words(sites, unit.file)}, which was not reached for these."
         )
         return self._make(text, marks, None, unit=unit, certain=False)
 
@@ -66,28 +71,36 @@ class ContextWaits(PairWaits):
                 return statement, call.last
         return None
 
-    def _cancel_sites(self, unit: Unit, name: str, made: Statement) -> list[int]:
-        """Lines where it, or the field it was kept in, is called."""
+    def _cancel_sites(self, unit: Unit, name: str, made: Statement) -> list[tuple[GoFile, int]]:
+        """Where it, or the field it was kept in, is called."""
         lexemes = unit.lexemes
-        fields = {name}
+        kept: set[str] = set()
         function = unit.function
         for statement in iter_statements(unit_of(unit.file, unit.function).body):
             for position in iter_positions(statement):
                 if lexemes.texts[position] == name and lexemes.text(position - 1) == ":":
-                    fields.add(lexemes.text(position - 2))
+                    kept.add(lexemes.text(position - 2))
             if statement.kind is Kind.ASSIGN:
                 for target, value in zip(statement.targets, statement.values, strict=False):
                     if lexemes.texts[value[0] : value[1]] == [name]:
-                        fields.add(lexemes.text(target[1] - 1))
-        return sorted(
-            {
-                lexemes.lines[position]
-                for position, text in enumerate(lexemes.texts)
-                if text in fields
-                and lexemes.text(position + 1) == "("
-                and (lexemes.text(position - 1) == "." or made.end < position < function.end)
-            }
-        )
+                        kept.add(lexemes.text(target[1] - 1))
+        own = {
+            lexemes.lines[position]
+            for position, text in enumerate(lexemes.texts)
+            if text in kept | {name}
+            and lexemes.text(position + 1) == "("
+            and (lexemes.text(position - 1) == "." or made.end < position < function.end)
+        }
+        sites = [(unit.file, line) for line in sorted(own)]
+        for field in sorted(kept):
+            for other in unit.file.others(field):
+                texts, lines = other.lexemes.texts, other.lexemes.lines
+                sites += [
+                    (other, lines[position])
+                    for position in range(1, len(texts) - 1)
+                    if texts[position - 1 : position + 2] == [".", field, "("]
+                ]
+        return sites
 
     def _keep_cancel(self, unit: Unit, statement: Statement, cancel: Range) -> Edits | None:
         lexemes = unit.lexemes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Effect(Enum):
@@ -25,6 +26,13 @@ class Effect(Enum):
     WRAPPED_OVER = "overwritten by a wrapper that does not release it"
 
 
+class Callee(NamedTuple):
+    """Who is called: the last word of it, and how the package declares it (`Type.Name`), empty where that is open."""
+
+    last: str
+    declared: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """An effect at a position of the file, and what to call the other side: the place stored to, the callee."""
@@ -35,7 +43,7 @@ class Touch:
     text: str = ""
     sends: bool = False
     deferred: bool = False
-    callee: str = ""
+    callee: Callee | None = None
     argument: int = -1
 
 

@@ -1,13 +1,14 @@
-"""One acquired value followed through its function, and what same-file functions do with it when it is passed on."""
+"""One acquired value followed through its function, and what functions of the package do with it when passed on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from leaktui.analysis.go_syntax.names import Variable
 from leaktui.analysis.go_syntax.statement import Kind, Statement, iter_statements
 from leaktui.analysis.reading.conditions import Conditions, State
-from leaktui.analysis.reading.effect import Departure, Effect, Exit, Hold, Touch
+from leaktui.analysis.reading.effect import Callee, Departure, Effect, Exit, Hold, Touch
 from leaktui.analysis.reading.mentions import Mentions
 from leaktui.analysis.reading.paths import Outcome, PathWalk
 from leaktui.analysis.reading.subject import Form, Subject
@@ -74,10 +75,10 @@ class Reading:
 
 @dataclass
 class Follower:
-    """Follows values in one file; remembers what its functions do with their parameters."""
+    """Follows values from one file; remembers what the functions of its package do with their parameters."""
 
     file: GoFile
-    _known: dict[tuple[str, int, Form], Reading | None] = field(default_factory=dict)
+    _known: dict[tuple[GoFile, Callee, int, Form], Reading | None] = field(default_factory=dict)
     _depth: int = 0
 
     def follow(self, unit: Unit, subject: Subject) -> Reading:
@@ -88,26 +89,25 @@ class Follower:
         """*reading* as if what stands at *positions* did nothing."""
         unit, form = reading.unit, reading.form
         variable = unit.names.at[reading.variable.position]
-        mentions = Mentions(unit, variable, form, acquired=reading.acquired, resolve=self.effect_of)
+        mentions = self._mentions(unit, variable, form, reading.acquired)
         return self._walk(unit, variable, form, reading.acquired, reading.subject, mentions, (), positions)
 
-    def parameter(self, callee: str, argument: int, form: Form) -> Reading | None:
-        """What the same-file function *callee* does with the value passed as *argument*; None where not known."""
-        key = (callee, argument, form)
+    def parameter(self, file: GoFile, callee: Callee, argument: int, form: Form) -> Reading | None:
+        """What *callee*, called in *file*, does with the value passed as *argument*; None where not known."""
+        key = (file, callee, argument, form)
         if key not in self._known:
             self._known[key] = None  # a recursive call is unknown
             if self._depth < _DEEPEST:
                 self._depth += 1
-                self._known[key] = self._parameter(callee, argument, form)
+                self._known[key] = self._parameter(file, callee, argument, form)
                 self._depth -= 1
         return self._known[key]
 
-    def _parameter(self, callee: str, argument: int, form: Form) -> Reading | None:
-        function = self.file.function_named(callee)
-        if function is None or argument < 0:
+    def _parameter(self, file: GoFile, callee: Callee, argument: int, form: Form) -> Reading | None:
+        unit = file.unit_named(*callee)
+        if unit is None or argument < 0:
             return None
-        unit = unit_of(self.file, function)
-        first, last = function.parameters
+        first, last = unit.parameters
         parameters = [
             index
             for index, variable in enumerate(unit.names.variables)
@@ -117,8 +117,10 @@ class Follower:
             return None
         written = unit.names.variables[parameters[argument]].type_range
         text = "".join(unit.lexemes.texts[written[0] : written[1]]) if written is not None else ""
-        if form is Form.UNKNOWN:
-            form = Form.RESPONSE if text.endswith("http.Response") else Form.CLOSER
+        if text.endswith("http.Response"):
+            form = Form.RESPONSE
+        elif form is not Form.RESPONSE or text in ("io.ReadCloser", "io.Closer", "io.Reader", "*os.File"):
+            form = Form.CLOSER
         return self._follow(unit, parameters[argument], form, None, None)
 
     def parameter_named(self, function: str, name: str, form: Form) -> Reading | None:
@@ -141,9 +143,9 @@ class Follower:
                     return self._follow(unit, index, Form.RESPONSE, None, None)
         return None
 
-    def effect_of(self, callee: str, argument: int, form: Form) -> Effect | None:
+    def effect_of(self, file: GoFile, callee: Callee, argument: int, form: Form) -> Effect | None:
         """What calling *callee* does to the value; ACQUIRED says that it leaves it alone, None that it is unknown."""
-        reading = self.parameter(callee, argument, form)
+        reading = self.parameter(file, callee, argument, form)
         if reading is None or not reading.outcome.followed:
             return None
         outcome = reading.outcome
@@ -163,10 +165,14 @@ class Follower:
 
     # -- walking -------------------------------------------------------------------------------------
 
+    def _mentions(self, unit: Unit, variable: int, form: Form, acquired: Statement | None) -> Mentions:
+        resolve = partial(self.effect_of, unit.file)
+        return Mentions(unit, variable, form, acquired=acquired, resolve=resolve)
+
     def _follow(
         self, unit: Unit, variable: int, form: Form, acquired: Statement | None, subject: Subject | None
     ) -> Reading:
-        mentions = Mentions(unit, variable, form, acquired=acquired, resolve=self.effect_of)
+        mentions = self._mentions(unit, variable, form, acquired)
         plain = self._walk(unit, variable, form, acquired, subject, mentions, ())
         ignored = frozenset(plain.outcome.reclaimed)
         if ignored:

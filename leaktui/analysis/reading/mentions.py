@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from leaktui.analysis.go_syntax.names import Names
 from leaktui.analysis.go_syntax.statement import Kind, Literal, Range, Statement, iter_statements
 from leaktui.analysis.reading.callees import KEEPS_OPEN, WRAPS
-from leaktui.analysis.reading.effect import Effect, Touch
-from leaktui.analysis.reading.subject import Call, Form, call_at
+from leaktui.analysis.reading.effect import Callee, Effect, Touch
+from leaktui.analysis.reading.subject import Call, Form, call_at, callee_of
 from leaktui.analysis.reading.unit import Unit, iter_positions
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "+", "-", "&&", "||", "*"})
@@ -38,7 +38,7 @@ class Mentions:
         form: Form,
         *,
         acquired: Statement | None,
-        resolve: Callable[[str, int, Form], Effect | None] = lambda callee, argument, form: None,
+        resolve: Callable[[Callee, int, Form], Effect | None] = lambda callee, argument, form: None,
     ) -> None:
         self._unit = unit
         self._lexemes = unit.lexemes
@@ -199,9 +199,9 @@ class Mentions:
                 return start
 
     def _gives_back(self, call: Call, start: int, position: int) -> bool:
-        """Whether the same-file function called does nothing but return what it is given, in something or as it is."""
+        """Whether the function called does nothing but return what it is given, in something or as it is."""
         argument, form = self._argument(call, start, position)
-        return self._resolve(call.last, argument, form) is Effect.RETURNED
+        return self._resolve(callee_of(self._unit, call), argument, form) is Effect.RETURNED
 
     def _argument(self, call: Call, start: int, position: int) -> tuple[int, Form]:
         """Which argument of *call* the value is, and how it is closed there."""
@@ -217,7 +217,8 @@ class Mentions:
     ) -> Touch | None:
         lexemes = self._lexemes
         argument, form = self._argument(call, start, position)
-        effect = self._resolve(call.last, argument, form) or Effect.PASSED
+        callee = callee_of(self._unit, call)
+        effect = self._resolve(callee, argument, form) or Effect.PASSED
         deferred = statement.kind is Kind.DEFER and call.end == statement.end
         if effect is Effect.ACQUIRED:  # the function is known, and leaves it alone
             return None
@@ -229,7 +230,7 @@ class Mentions:
             lexemes.lines[position],
             lexemes.spelled(call.start, call.end),
             deferred=deferred,
-            callee=call.last,
+            callee=callee,
             argument=argument,
         )
 

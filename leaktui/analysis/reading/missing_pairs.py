@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from leaktui.analysis.reading.pairs import (
     Pairing,
     defer_second,
@@ -10,9 +12,9 @@ from leaktui.analysis.reading.pairs import (
     iter_units,
     second_before_exits,
 )
-from leaktui.analysis.reading.subject import call_at
-from leaktui.analysis.reading.unit import Unit, unit_of
-from leaktui.analysis.reading.waiting import Waiting, lines_words
+from leaktui.analysis.reading.subject import call_at, called_unit, type_of
+from leaktui.analysis.reading.unit import Unit
+from leaktui.analysis.reading.waiting import Waiting, places_words
 from leaktui.model.explanation import Explanation, MarkedLine
 
 _CONTEXTS = frozenset({"WithCancel", "WithTimeout", "WithDeadline", "WithCancelCause"})
@@ -23,51 +25,79 @@ class PairWaits(Waiting):
 
     def _pair(self, base: tuple[str, ...], first: str, second: str) -> Explanation | None:
         """A lock or a token somebody did not give back."""
-        name = base[-1]
-        pairings: list[Pairing] = []
-        for unit in iter_units(self._file):
-            if self._is_local(base) and unit.function.start != self._unit.function.start:
-                continue
-            for words in _bases(unit, name, first):
-                for statement in iter_first_halves(unit, words, first):
-                    pairings.append(follow_pair(unit, words, second, statement))
-        missing = [item for item in pairings if item.departures]
-        if not missing:
+        pairing = next((item for item in self._pairings(base, first, second) if item.departures), None)
+        if pairing is None:
             return None
-        pairing = missing[0]
         what = f"{pairing.subject} {'locked' if 'ock' in first else 'taken'}"
         lines = sorted({item.line for item in pairing.departures})
+        there = pairing.unit.file
         marks = [MarkedLine(self._line, "waits here")]
-        marks.append(MarkedLine(pairing.acquired.line, f"{first} here") if pairing.acquired else marks[0])
-        marks += [MarkedLine(line, f"leaves without {pairing.second_text}") for line in lines]
+        if pairing.acquired is not None:
+            marks += self._mark(there, pairing.acquired.line, f"{first} here")
+        for line in lines:
+            marks += self._mark(there, line, f"leaves without {pairing.second_text}")
+        where = places_words([(there, line) for line in lines], self._file)
         text = (
-            f"{pairing.unit.function.name} leaves at {lines_words(lines)} with {what}: "
+            f"{pairing.unit.function.name} leaves at {where} with {what}: "
             f"{pairing.second_text} is missing there, and whoever comes next waits for ever."
         )
         return self._make(text, marks, second_before_exits(pairing), unit=pairing.unit)
+
+    def _pairings(self, base: tuple[str, ...], first: str, second: str) -> Iterator[Pairing]:
+        """Every first half on that name."""
+        for unit in self._units(base, first):
+            for words in _bases(unit, base[-1], first):
+                if self._may_be(unit, words, base):
+                    for statement in iter_first_halves(unit, words, first):
+                        yield follow_pair(unit, words, second, statement)
+
+    def _may_be(self, unit: Unit, words: tuple[str, ...], base: tuple[str, ...]) -> bool:
+        """Whether *words* in *unit* can be what *base* names here: no other type's field, and elsewhere this type's."""
+        holder, there = self._holder(base), _holder_in(unit, words)
+        if unit.file is not self._file and not there:
+            return False
+        return not (holder and there) or holder == there
+
+    def _units(self, base: tuple[str, ...], word: str) -> Iterator[Unit]:
+        """Every function that may know what *base* names, this file's first."""
+        local = self._is_local(base)
+        for unit in iter_units(self._file):
+            if not local or unit.function.start == self._unit.function.start:
+                yield unit
+        if self._holder(base):
+            for file in self._file.others(base[-1], word):
+                yield from iter_units(file)
+
+    def _holder(self, base: tuple[str, ...]) -> str:
+        """The type whose field `x.mu` is, empty where it is another kind of name, or not known."""
+        return _holder_in(self._unit, base)
 
     def _wait(self, base: tuple[str, ...]) -> Explanation | None:
         name = base[-1]
         if self._is_cond(name):
             return self._cond(name)
         missing: list[Pairing] = []
-        seen: list[int] = []
+        seen = False
         for unit, words in self._who_is_done(base):
             pairing = follow_pair(unit, words, "Done", None)
-            seen += [touch.line for touch in pairing.releases]
+            seen |= bool(pairing.releases)
             if pairing.departures and pairing.releases:
                 missing.append(pairing)
         if not seen:
-            text = f"Nothing in this file calls Done on {''.join(base)}, and Wait waits for it."
+            text = f"Nothing in {self._file.scope} calls Done on {''.join(base)}, and Wait waits for it."
             return self._make(text, [MarkedLine(self._line, "waits here")], None, certain=False)
         if not missing:
             return None
         pairing = missing[0]
         lines = sorted({item.line for item in pairing.departures})
         marks = [MarkedLine(self._line, "waits for every Done")]
-        marks += [MarkedLine(line, "returns here without Done") for line in lines]
-        marks += [MarkedLine(touch.line, "Done, on the other path") for touch in pairing.releases]
-        text = f"{pairing.unit.function.name} leaves at {lines_words(lines)} without Done, so Wait waits for ever."
+        there = pairing.unit.file
+        for line in lines:
+            marks += self._mark(there, line, "returns here without Done")
+        for touch in pairing.releases:
+            marks += self._mark(there, touch.line, "Done, on the other path")
+        where = places_words([(there, line) for line in lines], self._file)
+        text = f"{pairing.unit.function.name} leaves at {where} without Done, so Wait waits for ever."
         edits = defer_second(pairing) or second_before_exits(pairing)
         return self._make(text, marks, edits, unit=pairing.unit)
 
@@ -80,61 +110,70 @@ class PairWaits(Waiting):
     def _who_is_done(self, base: tuple[str, ...]) -> list[tuple[Unit, tuple[str, ...]]]:
         """The functions that call Done on the group of this name, and what they call it."""
         found: list[tuple[Unit, tuple[str, ...]]] = []
-        local = self._is_local(base)
-        for unit in iter_units(self._file):
-            if local and unit.function.start != self._unit.function.start:
-                continue
+        for unit in self._units(base, "Done"):
             found += [
                 (unit, words)
                 for words in _bases(unit, base[-1], "Done")
-                if not unit.is_outer_of(words, "Done")
+                if not unit.is_outer_of(words, "Done") and self._may_be(unit, words, base)
             ]
         lexemes, function = self._lexemes, self._unit.function
         for position in range(function.body_start, function.end):
             if lexemes.texts[position] != base[-1] or lexemes.text(position + 1) not in (",", ")"):
                 continue
             call = call_at(self._file, lexemes.parents[position])
-            named = self._file.function_named(call.last) if call is not None else None
-            if call is None or named is None:
+            called = called_unit(self._unit, call) if call is not None else None
+            if call is None or called is None:
                 continue
             entries = lexemes.split(call.opened + 1, call.end - 1)
             index = next((i for i, (first, last) in enumerate(entries) if first <= position < last), -1)
-            unit = unit_of(self._file, named)
             parameters = [
-                item for item in unit.names.variables if item.is_parameter and item.owner == unit.owner
+                item for item in called.names.variables if item.is_parameter and item.owner == called.owner
             ]
             parameters = [
-                item for item in parameters if named.parameters[0] <= item.position < named.parameters[1]
+                item for item in parameters if called.parameters[0] <= item.position < called.parameters[1]
             ]
             if 0 <= index < len(parameters):
-                found.append((unit, (parameters[index].name,)))
+                found.append((called, (parameters[index].name,)))
         return found
 
     def _is_cond(self, name: str) -> bool:
-        texts = self._lexemes.texts
-        return any(
-            texts[position] == name
-            and texts[position + 1 : position + 3] in ([".", "Signal"], [".", "Broadcast"])
-            for position in range(len(texts) - 2)
-        ) or any(
-            texts[position] == name and "Cond" in texts[position + 1 : position + 5]
-            for position in range(len(texts) - 4)
-        )
+        for file in (self._file, *self._file.others(name)):
+            texts = file.lexemes.texts
+            for position, word in enumerate(texts):
+                if word == name and (
+                    texts[position + 1 : position + 3] in ([".", "Signal"], [".", "Broadcast"])
+                    or "Cond" in texts[position + 1 : position + 5]
+                ):
+                    return True
+        return False
 
     def _cond(self, name: str) -> Explanation:
-        texts, lines = self._lexemes.texts, self._lexemes.lines
         marks = [MarkedLine(self._line, "waits for a signal")]
         words: list[str] = []
-        for position in range(len(texts) - 3):
-            if texts[position] != name or texts[position + 1] != "." or texts[position + 3] != "(":
-                continue
-            if texts[position + 2] in ("Signal", "Broadcast"):
-                who = "wakes one" if texts[position + 2] == "Signal" else "wakes all"
-                marks.append(MarkedLine(lines[position], who))
-                words.append(f"{texts[position + 2]} at line {lines[position]}")
+        for file in (self._file, *self._file.others(name)):
+            texts, lines = file.lexemes.texts, file.lexemes.lines
+            for position in range(len(texts) - 3):
+                if texts[position] != name or texts[position + 1] != "." or texts[position + 3] != "(":
+                    continue
+                if texts[position + 2] in ("Signal", "Broadcast"):
+                    who = "wakes one" if texts[position + 2] == "Signal" else "wakes all"
+                    marks += self._mark(file, lines[position], who)
+                    words.append(f"{texts[position + 2]} at {file.place(lines[position], self._file)}")
+        scope = self._file.scope
         text = f"It waits until somebody signals {name}, and nobody does any more"
-        text += f": this file has {', '.join(words)}." if words else "; nothing in this file does."
+        text += f": {scope} has {', '.join(words)}." if words else f"; nothing in {scope} does."
         return self._make(text, marks, None, certain=False)
+
+
+def _holder_in(unit: Unit, words: tuple[str, ...]) -> str:
+    """The written type of `x` in `x.mu`, where *words* stand so in *unit*; empty where that is not known."""
+    if len(words) != 3:
+        return ""
+    texts = unit.lexemes.texts
+    for position in range(unit.owner, unit.end - 2):
+        if tuple(texts[position : position + 3]) == words and texts[position - 1] != ".":
+            return type_of(unit, position)
+    return ""
 
 
 def _bases(unit: Unit, name: str, method: str, *, loose: bool = False) -> list[tuple[str, ...]]:

@@ -326,23 +326,28 @@ class _Teller:
     def _passed_on(self) -> Explanation | None:
         reading = self._reading
         for touch in reading.touches:
-            if touch.effect is not Effect.PASSED or not touch.callee:
+            if touch.effect is not Effect.PASSED or touch.callee is None:
                 continue
             form = reading.form
             inner = None
             for guess in (Form.CLOSER, Form.RESPONSE, form):
-                found = self._follower.parameter(touch.callee, touch.argument, guess)
+                found = self._follower.parameter(self._unit.file, touch.callee, touch.argument, guess)
                 if found is not None and found.departures:
                     inner = found
                     break
             if inner is None:
                 continue
-            told = _Teller(self._follower, inner, self._path, inner.unit.line).tell()
+            there = inner.unit.file
+            here = there is self._unit.file
+            told = _Teller(self._follower, inner, self._path if here else there.path, inner.unit.line).tell()
             if told is None:
                 continue
-            self._marks.append(MarkedLine(touch.line, f"{touch.callee} is to close it"))
-            self._marks += [mark for mark in told.marks if mark.line != inner.unit.line]
-            text = f"{touch.callee} is handed {reading.noun} and is to close it, but: {told.text}"
+            whom = touch.callee.last
+            self._marks.append(MarkedLine(touch.line, f"{whom} is to close it"))
+            if here:
+                self._marks += [mark for mark in told.marks if mark.line != inner.unit.line]
+            place = "" if here else f" ({there.place(inner.unit.line, self._unit.file)})"
+            text = f"{whom}{place} is handed {reading.noun} and is to close it, but: {told.text}"
             return Explanation(
                 self._function_name(),
                 self._path,
@@ -359,9 +364,10 @@ class _Teller:
         passed = next((touch for touch in reading.touches if touch.effect is Effect.PASSED), None)
         if passed is None:
             return None
-        whom = passed.callee or passed.text
+        whom = passed.callee.last if passed.callee is not None else passed.text
         self._marks.append(MarkedLine(passed.line, f"handed to {whom}"))
-        text = f"{reading.noun} is handed to {whom}, which may not close it: its source is not in this file."
+        scope = self._unit.file.scope
+        text = f"{reading.noun} is handed to {whom}, which may not close it: its source is not in {scope}."
         return self._make(SkipReason.NEVER_RELEASED, text, None, certain=False)
 
     def _panics(self) -> Explanation | None:

@@ -391,7 +391,7 @@ def _guarded(reading: Reading, text: str, departure: Departure) -> list[str]:
 def _close_like_others(reading: Reading) -> str:
     """The closing call as the function writes it elsewhere: `im.discard(resp)`."""
     for touch in reading.all_touches:
-        if touch.effect is Effect.RELEASED and touch.callee:
+        if touch.effect is Effect.RELEASED and touch.callee is not None:
             return touch.text
     return close_text(reading)
 

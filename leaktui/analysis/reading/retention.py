@@ -1,17 +1,18 @@
-"""Why memory stays: what the function adds it to, and whether anything in the file takes it out again.
+"""Why memory stays: what the function adds it to, and whether anything in the package takes it out again.
 
-Law: "only ever added to" is said of one file: another file of the package may take out what this one puts in.
+Law: "only ever added to" is certain only of a package whose every file was read, and of a name that is its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from leaktui.analysis.go_syntax.statement import Kind, Range, Statement, iter_statements
 from leaktui.analysis.reading.edits import Edits
-from leaktui.analysis.reading.subject import find_call
-from leaktui.analysis.reading.unit import Unit, iter_positions, unit_of
+from leaktui.analysis.reading.subject import find_call, type_of
+from leaktui.analysis.reading.unit import GoFile, Unit, iter_positions, unit_of
 from leaktui.analysis.reading.waiting import Place
 from leaktui.model.explanation import Explanation, MarkedLine, SkipReason
 
@@ -24,21 +25,35 @@ _BYTES = frozenset(
 )
 
 
+class Reach(Enum):
+    """What kind of name a container has."""
+
+    LOCAL = "a parameter, or a variable of the function around"
+    GLOBAL = "a variable of the package"
+    FIELD = "a field"
+
+
 @dataclass(frozen=True)
 class Growth:
-    """A statement that adds to `container` (`c.entries`), whose last word is `name`."""
+    """A statement that adds to `container` (`c.entries`), whose last word is `name`.
+
+    `holder` is the written type of `c`, empty where it is not known; `reach` who else can name the container.
+    """
 
     statement: Statement
     container: str
     name: str
     values: tuple[Range, ...]
     sure: bool = True
+    holder: str = ""
+    reach: Reach = Reach.FIELD
 
 
 @dataclass(frozen=True)
 class Removal:
     """A place that takes out again, and the condition it stands under."""
 
+    file: GoFile
     line: int
     function: str
     condition: str
@@ -93,9 +108,7 @@ def _growth(unit: Unit, statement: Statement) -> Growth | None:
                 opened = lexemes.opening.get(target[1] - 1, target[0])
                 base = (target[0], opened)
                 if _outlives(unit, base):
-                    return Growth(
-                        statement, lexemes.spelled(*base), lexemes.text(opened - 1), statement.values
-                    )
+                    return _grown(unit, statement, base, statement.values)
                 continue
             value = statement.values[index] if len(statement.values) > index else statement.values[0]
             call = find_call(unit.file, value)
@@ -103,8 +116,7 @@ def _growth(unit: Unit, statement: Statement) -> Growth | None:
                 continue
             arguments = lexemes.split(call.opened + 1, call.end - 1)
             if arguments and lexemes.spelled(*arguments[0]) == lexemes.spelled(*target):
-                name = lexemes.text(target[1] - 1)
-                return Growth(statement, lexemes.spelled(*target), name, tuple(arguments[1:]))
+                return _grown(unit, statement, target, tuple(arguments[1:]))
     if statement.kind in (Kind.EXPRESSION, Kind.ASSIGN, Kind.DECLARATION) and statement.values:
         call = find_call(unit.file, statement.values[0])
         if (
@@ -113,11 +125,22 @@ def _growth(unit: Unit, statement: Statement) -> Growth | None:
             and call.opened - call.start >= 3
         ):
             base = (call.start, call.opened - 2)
-            if _outlives(unit, base) and unit.file.function_named(call.last) is None:
-                name = lexemes.text(base[1] - 1)
+            if _outlives(unit, base) and unit.file.unit_named(call.last) is None:
                 values = lexemes.split(call.opened + 1, call.end - 1)
-                return Growth(statement, lexemes.spelled(*base), name, values, sure=call.last in _ADDS)
+                return _grown(unit, statement, base, values, sure=call.last in _ADDS)
     return None
+
+
+def _grown(
+    unit: Unit, statement: Statement, base: Range, values: tuple[Range, ...], *, sure: bool = True
+) -> Growth:
+    lexemes, reach, holder = unit.lexemes, Reach.FIELD, ""
+    if base[1] == base[0] + 1:
+        reach = Reach.LOCAL if base[0] in unit.names.at else Reach.GLOBAL
+    elif base[1] == base[0] + 3:
+        holder = type_of(unit, base[0])
+    name = lexemes.text(base[1] - 1)
+    return Growth(statement, lexemes.spelled(*base), name, values, sure, holder, reach)
 
 
 def _outlives(unit: Unit, part: Range) -> bool:
@@ -150,32 +173,49 @@ def _timer(unit: Unit, allocating: Statement) -> Statement | None:
 
 
 def _removals(unit: Unit, growth: Growth) -> list[Removal]:
-    """Where the file takes things out of a container of that name."""
-    file, lexemes = unit.file, unit.lexemes
-    texts, name = lexemes.texts, growth.name
+    """Where the package takes things out of a container of that name, this file first."""
+    own, name = unit.file, growth.name
     found: list[Removal] = []
-    for function in file.functions:
-        outer = unit_of(file, function)
-        for statement in iter_statements(function.body):
-            if statement.start == growth.statement.start:
-                continue
-            if not any(texts[position] == name for position in iter_positions(statement)):
-                continue
-            if _takes_out(outer, statement, growth):
-                found.append(Removal(statement.line, function.name, _condition_around(outer, statement)))
+    for file in (own, *(() if growth.reach is Reach.LOCAL else own.others(name))):
+        texts = file.lexemes.texts
+        for function in file.functions:
+            outer = unit_of(file, function)
+            for statement in iter_statements(function.body):
+                if file is own and statement.start == growth.statement.start:
+                    continue
+                if not any(texts[position] == name for position in iter_positions(statement)):
+                    continue
+                if _takes_out(outer, statement, growth):
+                    condition = _condition_around(outer, statement)
+                    found.append(Removal(file, statement.line, function.name, condition))
     return found
 
 
+def _may_be_it(outer: Unit, position: int, growth: Growth) -> bool:
+    """Whether what is named at *position* can be the container: not a variable of a function, nor another type's."""
+    lexemes = outer.lexemes
+    if lexemes.text(position) != growth.name:
+        return False
+    if growth.reach is Reach.GLOBAL:
+        return position not in outer.names.at and lexemes.text(position - 1) != "."
+    if growth.reach is Reach.LOCAL:
+        return True
+    if lexemes.text(position - 1) != ".":
+        return False
+    holder = type_of(outer, position - 2) if lexemes.text(position - 3) != "." else ""
+    return not (holder and growth.holder) or holder == growth.holder
+
+
 def _takes_out(outer: Unit, statement: Statement, growth: Growth) -> bool:
-    lexemes, name = outer.lexemes, growth.name
+    lexemes = outer.lexemes
     texts = lexemes.texts
     for position in iter_positions(statement):
         if texts[position] in ("delete", "clear") and lexemes.text(position + 1) == "(":
             parts = lexemes.split(position + 2, lexemes.closing.get(position + 1, position + 2))
-            if parts and lexemes.text(parts[0][1] - 1) == name:
+            if parts and _may_be_it(outer, parts[0][1] - 1, growth):
                 return True
         if (
-            texts[position] == name
+            _may_be_it(outer, position, growth)
             and lexemes.text(position + 1) == "."
             and lexemes.text(position + 2) in _REMOVES
         ):
@@ -183,14 +223,14 @@ def _takes_out(outer: Unit, statement: Statement, growth: Growth) -> bool:
     if statement.kind is not Kind.ASSIGN or statement.operator != "=":
         return False
     for index, target in enumerate(statement.targets):
-        if lexemes.text(target[1] - 1) != name:
+        if not _may_be_it(outer, target[1] - 1, growth):
             continue
         value = statement.values[index] if len(statement.values) > index else statement.values[0]
         words = texts[value[0] : value[1]]
         call = find_call(outer.file, value)
         if call is not None and call.name == "append":
             arguments = lexemes.split(call.opened + 1, call.end - 1)
-            if arguments and lexemes.text(arguments[0][1] - 1) == name:
+            if arguments and lexemes.text(arguments[0][1] - 1) == growth.name:
                 continue  # it adds, too
         if call is not None and call.name == "make" and "nil" in _condition_around(outer, statement):
             continue  # made on first use
@@ -220,16 +260,20 @@ def _explain_growth(unit: Unit, place: Place, allocating: Statement, growth: Gro
     else:
         marks = [MarkedLine(line, f"added to {growth.container}")]
     edits, slice_text = _subslice(unit, growth, marks)
+    own = unit.file
     if not removals:
+        scope = own.scope if growth.reach is not Reach.LOCAL else "this file"
         text = (
             f"{growth.container} only ever grows: "
-            f"line {line} adds to it, and nothing in this file takes anything out."
+            f"line {line} adds to it, and nothing in {scope} takes anything out."
         )
     else:
-        marks += [MarkedLine(item.line, "takes out again") for item in removals[:3]]
+        marks += [MarkedLine(item.line, "takes out again") for item in removals[:3] if item.file is own]
         first = removals[0]
         when = f", only where {first.condition}" if first.condition and len(removals) == 1 else ""
-        where = "at " + ", ".join(f"line {item.line} ({item.function})" for item in removals[:3])
+        where = "at " + ", ".join(
+            f"{item.file.place(item.line, own)} ({item.function})" for item in removals[:3]
+        )
         text = f"{growth.container} grows at line {line}; it is taken out of {where}{when}, which does not keep up."
     if slice_text:
         text += " " + slice_text
@@ -245,9 +289,17 @@ def _explain_growth(unit: Unit, place: Place, allocating: Statement, growth: Gro
         SkipReason.GROWS,
         text,
         tuple(found[number] for number in sorted(found)),
-        not removals and growth.sure,
+        not removals and growth.sure and _is_all_seen(own, growth),
         edits.diff(place.path) if edits is not None else "",
     )
+
+
+def _is_all_seen(file: GoFile, growth: Growth) -> bool:
+    """Whether whoever can name the container was read: an exported one is anybody's."""
+    if growth.reach is Reach.LOCAL:
+        return True
+    exported = growth.name[:1].isupper() and (growth.reach is Reach.GLOBAL or growth.holder[:1].isupper())
+    return file.is_whole and not exported
 
 
 def _explain_timer(unit: Unit, place: Place, timer: Statement) -> Explanation:

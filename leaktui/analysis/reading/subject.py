@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from leaktui.analysis.go_syntax.statement import Kind, Range, Statement
+from leaktui.analysis.reading.effect import Callee
 from leaktui.analysis.reading.unit import GoFile, Unit
 from leaktui.model.finding import LeakKind
 
@@ -105,6 +106,34 @@ def call_at(file: GoFile, opened: int, first: int = 0) -> Call | None:
     return Call("".join(lexemes.texts[start:at]), lexemes.text(at - 1), start, opened, closed + 1)
 
 
+def callee_of(unit: Unit, call: Call) -> Callee:
+    """Who *call* calls, as far as *unit* says it: a method is known by the written type of what it is called on."""
+    if call.name == call.last:
+        local = unit.names.at.get(call.start) is not None
+        return Callee(call.last, "" if local else call.last)
+    if call.opened - call.start >= 3 and unit.lexemes.texts[call.start + 1 : call.start + 3] == [
+        ".",
+        call.last,
+    ]:
+        receiver = type_of(unit, call.start)
+        return Callee(call.last, f"{receiver}.{call.last}" if receiver else "")
+    return Callee(call.last)
+
+
+def called_unit(unit: Unit, call: Call) -> Unit | None:
+    """The function that *call* calls, where its source is at hand and there is no doubt."""
+    return unit.file.unit_named(*callee_of(unit, call))
+
+
+def type_of(unit: Unit, position: int) -> str:
+    """The written type of the variable at *position*, without pointer and type arguments; empty where unknown."""
+    index = unit.names.at.get(position)
+    written = unit.names.variables[index].type_range if index is not None else None
+    if written is None:
+        return ""
+    return unit.lexemes.spelled(*written).lstrip("*").partition("[")[0]
+
+
 def find_subjects(unit: Unit, statement: Statement, line: int, kind: LeakKind) -> tuple[Subject, ...]:
     """What *statement* acquires at *line*, most likely first; none where nothing is recognised."""
     lexemes = unit.lexemes
@@ -182,10 +211,10 @@ def _dropped_form(call: Call, kind: LeakKind) -> Form | None:
 
 
 def _result_index(unit: Unit, call: Call, last: int) -> int:
-    """Which result is the one to close, from the function's own signature where it stands in this file."""
-    function = unit.file.function_named(call.last)
+    """Which result is the one to close, from the function's own signature where that is at hand."""
+    function = called_unit(unit, call)
     if function is not None:
-        types = [_spelled_type(unit, entry) for entry in unit.lexemes.split(*function.results)]
+        types = [_spelled_type(function, entry) for entry in function.lexemes.split(*function.results)]
         for index, text in enumerate(types):
             if index <= last and (
                 text.endswith(".Response") or "Closer" in text or text in ("*os.File", "net.Conn")
@@ -200,9 +229,9 @@ def _spelled_type(unit: Unit, entry: Range) -> str:
 
 def _form(unit: Unit, call: Call, variable: int | None, kind: LeakKind) -> Form:
     lexemes = unit.lexemes
-    function = unit.file.function_named(call.last)
+    function = called_unit(unit, call)
     if function is not None and function.results[0] < function.results[1]:
-        results = "".join(lexemes.texts[function.results[0] : function.results[1]])
+        results = "".join(function.lexemes.texts[function.results[0] : function.results[1]])
         if "http.Response" in results:
             return Form.RESPONSE
         if "Closer" in results or "os.File" in results or "net." in results:

@@ -60,7 +60,7 @@ def make_explanation(
 
 def _still_leaks(edits: Edits, unit: Unit, line: int, reading: Reading | None) -> bool:
     """Whether the same reading of the changed text still finds it left open, or closed after it was handed on."""
-    changed = GoFile(edits.result())
+    changed = GoFile(edits.result(), unit.file.path, unit.file.package)
     follower = Follower(changed)
     again: Reading | None = None
     if reading is not None and reading.acquired is None:

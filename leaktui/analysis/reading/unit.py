@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from leaktui.analysis.go_syntax.lexemes import Lexemes
 from leaktui.analysis.go_syntax.names import Names
@@ -21,10 +22,21 @@ from leaktui.analysis.go_syntax.statement import (
 _LOOPS = (Kind.FOR, Kind.RANGE)
 
 
-class GoFile:
-    """A file's lexemes and, as they are asked for, its functions."""
+class PackageLike(Protocol):
+    """What a file asks of its package."""
 
-    def __init__(self, source: str) -> None:
+    @property
+    def is_whole(self) -> bool: ...
+
+    def others(self, path: str, words: Sequence[str]) -> Iterator[GoFile]: ...
+
+
+class GoFile:
+    """A file's lexemes and, as they are asked for, its functions. *package* gives the files beside it."""
+
+    def __init__(self, source: str, path: str = "", package: PackageLike | None = None) -> None:
+        self.path = path
+        self.package = package
         self.lexemes = Lexemes(source)
         self._functions: tuple[Function, ...] | None = None
         self._names: dict[int, Names] = {}
@@ -49,10 +61,38 @@ class GoFile:
             return literal_unit(unit, literal) if literal is not None else unit
         return None
 
-    def function_named(self, name: str) -> Function | None:
-        """The one function or method called *name*; None where there is none, or more than one."""
-        found = [item for item in self.functions if item.name.rpartition(".")[2] == name]
+    def unit_named(self, name: str, declared: str = "") -> Unit | None:
+        """The one function or method called *name* here, or else the one *declared* so (`Type.Name`) beside this file.
+
+        None where there is none, or more than one.
+        """
+        found = [unit_of(self, item) for item in self.functions if item.name.rpartition(".")[2] == name]
+        if not found and declared:
+            found = [
+                unit_of(file, item)
+                for file in self.others("func", name)
+                for item in file.functions
+                if item.name == declared
+            ]
         return found[0] if len(found) == 1 else None
+
+    def others(self, *words: str) -> Iterator[GoFile]:
+        """The package's other files in which all of *words* stand."""
+        return self.package.others(self.path, words) if self.package is not None else iter(())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is not found here and in the package's other files is not in the package."""
+        return self.package is not None and self.package.is_whole
+
+    @property
+    def scope(self) -> str:
+        """How far was looked: "this package", or "this file" where the others could not be read."""
+        return "this package" if self.is_whole else "this file"
+
+    def place(self, line: int, seen_from: GoFile) -> str:
+        """What *line* is called by somebody who reads *seen_from*: `line 41`, or `stop.go:41`."""
+        return f"line {line}" if self is seen_from else f"{self.path.rpartition('/')[2]}:{line}"
 
 
 @dataclass(frozen=True)

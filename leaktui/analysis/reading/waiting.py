@@ -71,6 +71,10 @@ class Waiting:
             return unit, part
         return outer, arguments[parameters.index(variable)]
 
+    def _mark(self, file: GoFile, line: int, note: str) -> list[MarkedLine]:
+        """The mark, where it is in the file that is shown."""
+        return [MarkedLine(line, note)] if file is self._file else []
+
     def _make(
         self,
         text: str,
@@ -81,11 +85,14 @@ class Waiting:
         certain: bool = True,
         diff_certain: bool = False,
     ) -> Explanation:
-        owner = unit if unit is not None else self._unit
-        elsewhere = owner.file is not self._file and self._created is not None
-        path = self._created.path if elsewhere and self._created is not None else self._place.path
-        line = self._created.line if elsewhere and self._created is not None else self._line
-        diff = edits.diff(path) if edits is not None else ""
+        owner, created = unit if unit is not None else self._unit, self._created
+        path, line = self._place.path, self._line
+        diff = edits.diff(owner.file.path or path) if edits is not None else ""
+        if owner.file is not self._file:
+            if created is not None and created.file is owner.file:
+                path, line = created.path, created.line
+            else:  # a third file: what is shown stays with the goroutine
+                owner = self._unit
         found: dict[int, MarkedLine] = {}
         for mark in marks:
             found.setdefault(mark.line, mark)
@@ -102,6 +109,14 @@ class Waiting:
             diff,
             bool(diff) and diff_certain,
         )
+
+
+def places_words(places: Sequence[tuple[GoFile, int]], seen_from: GoFile) -> str:
+    """`line 41`, `lines 41 and 47`, `line 41 and stop.go:12`."""
+    own = [line for file, line in places if file is seen_from]
+    parts = [lines_words(own)] if own else []
+    parts += [file.place(line, seen_from) for file, line in places if file is not seen_from]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def lines_words(lines: Sequence[int]) -> str:

@@ -1,6 +1,6 @@
 """Why a goroutine waits for ever: what it waits for, and why nobody does that any more.
 
-Law: the line it waits at is a fact; why nothing comes is read from the same file and from where the goroutine was
+Law: the line it waits at is a fact; why nothing comes is read from its package and from where the goroutine was
 started, and is called possible wherever somebody else could do it.
 """
 
@@ -18,8 +18,8 @@ from leaktui.analysis.reading.pairs import (
     PAIRS,
 )
 from leaktui.analysis.reading.subject import find_call
-from leaktui.analysis.reading.unit import GoFile, iter_positions, unit_of
-from leaktui.analysis.reading.waiting import Place, lines_words
+from leaktui.analysis.reading.unit import GoFile, iter_positions
+from leaktui.analysis.reading.waiting import Place, places_words
 from leaktui.model.explanation import Explanation, MarkedLine
 
 _CONTEXTS = frozenset({"WithCancel", "WithTimeout", "WithDeadline", "WithCancelCause"})
@@ -70,10 +70,9 @@ class _Waiter(ChannelWaits):
             return self._wait(base)
         if last in PAIRS and base and (found := self._pair(base, last, PAIRS[last])) is not None:
             return found
-        function = self._file.function_named(last)
-        if function is None or depth > 1:
+        inner = self._file.unit_named(last)
+        if inner is None or depth > 1:
             return None
-        inner = unit_of(self._file, function)
         for blocking in iter_statements(inner.body, literals=False):
             if blocking.kind in (Kind.SEND, Kind.SELECT) or _waits(self._file, blocking):
                 waiter = _Waiter(
@@ -112,14 +111,20 @@ class _Waiter(ChannelWaits):
             return self._make(
                 "Only the clock wakes it: this select has no way out.", marks, None, certain=False
             )
-        closes = [site for name in names for site in iter_closes(self._file, (name.rpartition(".")[2],))]
+        closes = [site for name in names for site in iter_closes(self._file, _ends(name))]
+        where = [(site.file, site.line) for site in closes]
         text = f"It waits for {' or '.join(names)}; " + (
-            f"closed only at {lines_words(sorted({site.line for site in closes}))}."
+            f"closed only at {places_words(list(dict.fromkeys(where)), self._file)}."
             if closes
-            else "nothing in this file closes any of them, and there is no case for a context's end."
+            else f"nothing in {self._file.scope} closes any of them, and there is no case for a context's end."
         )
-        marks += [MarkedLine(site.line, "closed here") for site in closes[:3]]
+        marks += [MarkedLine(site.line, "closed here") for site in closes[:3] if site.file is self._file]
         return self._make(text, marks, None, certain=False)
+
+
+def _ends(name: str) -> tuple[str, ...]:
+    """`p`, `.`, `jobs` of `p.jobs`."""
+    return tuple(part for part in name.rpartition(".") if part)
 
 
 def _waits(file: GoFile, statement: Statement) -> bool:

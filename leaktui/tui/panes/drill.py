@@ -11,13 +11,13 @@ from leaktui.model.frame import Frame
 from leaktui.model.goroutine import Goroutine
 from leaktui.model.holder import Holder
 from leaktui.model.wait import GoroutineDetail
+from leaktui.sources import HERE, SourceFile, Sources
 from leaktui.tui.details import goroutine_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.highlight import highlight_go
 from leaktui.tui.holder_lines import HolderLook, holder_lines, holder_name, look_of, object_lines
 from leaktui.tui.links import GoroutineLink, HitLink, ObjectLink
 from leaktui.tui.panes.level import DocumentLevel, Level, find_goroutines
-from leaktui.tui.source_files import SourceFile, SourceFinder
 from leaktui.tui.tracepoint_lines import hit_lines, hit_name
 from leaktui.tui.wait_lines import detail_lines
 from leaktui.tui.widgets.document import DocLine, Document
@@ -147,12 +147,11 @@ class SourceLevel(Level):
         if self._asked and not (self._missing and facts.capture):
             return
         self._asked, self._missing = True, False
-        finder: SourceFinder = getattr(self.app, "source_finder", None) or SourceFinder()
-        module = facts.snapshot.target.module
+        sources: Sources = getattr(self.app, "sources", HERE).of_module(facts.snapshot.target.module)
         frame = self._frame
 
         def work() -> None:
-            found = finder.read(frame.file, module)
+            found = sources.read(frame.file)
             lines, centre = source_lines(frame, found)
             self._missing = found is None
             self.app.call_from_thread(self._draw, lines, centre)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Finding
+from leaktui.sources import HERE, Sources
 from leaktui.tui.details import finding_lines
 from leaktui.tui.facts import Facts
 from leaktui.tui.panes.level import DocumentLevel, Level
-from leaktui.tui.source_files import SourceFinder
 from leaktui.tui.why_lines import missing_lines, silent_lines, why_lines
 from leaktui.tui.widgets.document import DocLine
 from leaktui.tui.wording import finding_key, function_name, heading, source_root_hint
@@ -50,11 +50,10 @@ class WhyReader:
         if key in self._asked and not (missed and self._asked[key] is not facts):
             return
         self._asked[key] = facts
-        finder: SourceFinder = getattr(self._level.app, "source_finder", None) or SourceFinder()
-        module = facts.snapshot.target.module
+        sources: Sources = getattr(self._level.app, "sources", HERE).of_module(facts.snapshot.target.module)
 
         def work() -> None:
-            why = read_why(finding, finder, module)
+            why = read_why(finding, sources)
             self._level.app.call_from_thread(self._answered, key, why)
 
         self._level.run_worker(work, thread=True, group="why")
@@ -69,23 +68,13 @@ class WhyReader:
             self._redraw()
 
 
-def read_why(finding: Finding, finder: SourceFinder, module: str) -> Why:
-    """The explanation of *finding* from the files *finder* finds."""
-    # The reader of Go source is not needed for the first picture.
-    from leaktui.analysis.explain import explain_finding
-
-    files: dict[str, tuple[str, ...]] = {}
-
-    def read(path: str) -> str | None:
-        if path not in files:
-            found = finder.read(path, module)
-            files[path] = found.lines if found is not None else ()
-        return "\n".join(files[path]) if files[path] else None
-
-    explanation = explain_finding(finding, read)
+def read_why(finding: Finding, sources: Sources) -> Why:
+    """The explanation of *finding* from what is at hand of *sources*."""
+    explanation = sources.explain(finding)
     location = finding.location
-    here = location is not None and read(location.file) is not None
-    return Why(here, explanation, files.get(explanation.file, ()) if explanation is not None else ())
+    here = location is not None and sources.read(location.file) is not None
+    found = sources.read(explanation.file) if explanation is not None else None
+    return Why(here, explanation, found.lines if found is not None else ())
 
 
 def section_of(finding: Finding, why: Why | None, facts: Facts) -> list[DocLine]:

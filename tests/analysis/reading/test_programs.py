@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import leaktui.demo
-from leaktui.analysis.explain import explain_finding
 from leaktui.model.explanation import Explanation
 from leaktui.model.finding import Confidence, Finding, LeakKind
 from leaktui.model.frame import Frame
+from leaktui.sources import SourceRoot, Sources
 from tests.go_expected import Place, expected, leaking_programs
 from tests.go_toolchain import PROGRAMS, Toolchain, go_environment
 
@@ -109,7 +109,7 @@ def explain(program: str, root: Path = PROGRAMS) -> Explanation | None:
     finding = Finding(
         LeakKind(answer.kind), Confidence.PROVEN, answer.function, stack[0], stack, 9, created_by=started
     )
-    return explain_finding(finding, lambda path: (root / path[5:]).read_text(encoding="utf-8"))
+    return Sources([SourceRoot("/src", str(root))]).explain(finding)
 
 
 def test_the_table_is_whole() -> None:
@@ -184,7 +184,7 @@ def explain_demo(kind: str) -> Explanation | None:
         "heap": LeakKind.HEAP,
     }
     finding = Finding(names[kind], Confidence.PROVEN, place.function, place, (place,), 9, created_by=started)
-    return explain_finding(finding, lambda path: Path(path).read_text(encoding="utf-8"))
+    return Sources().explain(finding)
 
 
 @pytest.mark.parametrize("kind", DEMO)

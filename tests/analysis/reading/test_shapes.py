@@ -65,7 +65,7 @@ class Shape:
         started = Frame(at.function, at.file, self.go_line) if self.go_line else None
         kind = KINDS[self.file]
         finding = Finding(kind, Confidence.PROVEN, at.function, at, (at,), 9, created_by=started)
-        return explain_finding(finding, lambda path: text if path == at.file else None)
+        return explain_finding(finding, lambda path: text if path == at.file else None, lambda path: ())
 
 
 def shapes() -> Iterator[Shape]:

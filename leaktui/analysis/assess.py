@@ -27,6 +27,7 @@ from leaktui.analysis.other_suspects import (
     fd_suspects,
     goroutine_suspects,
     heap_suspects,
+    unseen_fd_suspects,
 )
 from leaktui.analysis.program import Program
 from leaktui.analysis.series import captures
@@ -123,6 +124,8 @@ def _suspects(
         if rising.kind is FdKind.SOCKET and _are_sockets_of(connections, rising):
             continue
         fds += fd_suspects([rising], openers, program, _accepted_or_dialled(snapshots), traced=bool(traces))
+    if snapshots[-1].fds is None and not (body_findings or goroutines or fds):
+        fds = unseen_fd_suspects(openers, program)
     causes = blamed | {frame.function for finding in goroutines for frame in finding.stack}
     causes |= {finding.created_by.function for finding in goroutines if finding.created_by is not None}
     causes |= {finding.function for finding in fds if finding.function}

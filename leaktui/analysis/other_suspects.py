@@ -20,6 +20,7 @@ from leaktui.model.process import FdKind
 from leaktui.text import format_bytes, format_count, format_duration, format_rate, printable, short_function
 
 _LEAST_BOOKED_SECONDS = 4.0
+_LEAST_LEFT_OPEN = 8
 
 # Goroutines that are alive must pile up for this long before they are more than load.
 _ALIVE_SECONDS = 24.0
@@ -190,6 +191,40 @@ def fd_suspects(
             evidence = (*findings[-1].evidence, Evidence("proc", connections))
             findings[-1] = replace(findings[-1], evidence=evidence)
     return findings
+
+
+def unseen_fd_suspects(openers: Sequence[OpenerTally], program: Program) -> list[Finding]:
+    """The owner line that leaves most open while it was traced, for where nothing shows the descriptors themselves.
+
+    What is held for longer than a trace looks the same, so it is only possible.
+    """
+    leaving = [
+        tally
+        for tally in openers
+        if tally.source == "trace"
+        and tally.left_open >= max(_LEAST_LEFT_OPEN, 0.1 * tally.opened)
+        and not program.is_stdlib(tally.owner.function)
+    ]
+    if not leaving:
+        return []
+    owner, rest = leaving[0], leaving[1:]
+    return [
+        Finding(
+            kind=LeakKind.FD,
+            confidence=Confidence.POSSIBLE,
+            function=owner.owner.function,
+            location=owner.owner,
+            stack=owner.stack,
+            count=owner.left_open,
+            growth_per_minute=owner.left_open / owner.seconds * 60 if owner.seconds else None,
+            evidence=(
+                Evidence("trace", _opened_and_closed(owner)),
+                Evidence("trace", "how many are open, and for how long, is seen in /proc alone"),
+            ),
+            advice="Look at its descriptors as the process's user or root: `leaktui diagnose --pid` where it runs.",
+            candidates=tuple(tally.owner for tally in rest[:5]),
+        )
+    ]
 
 
 def _opened_by(fds: RisingFds, fitting: Sequence[OpenerTally]) -> Finding:

@@ -14,7 +14,7 @@ from leaktui.model.frame import Frame, Stack
 from leaktui.model.goroutine import Goroutine, GoroutineGroup
 from leaktui.model.process import FdEntry, FdKind, Socket
 from leaktui.model.profile import AllocSite
-from leaktui.model.trace import BodyHandoff, TraceSummary
+from leaktui.model.trace import BodyHandoff, SyscallFlow, TraceSummary
 
 from .histories import files, history
 from .stacks import READ_LOOP_SELECT, WRITE_LOOP, client_call, frames, reading
@@ -212,6 +212,23 @@ def test_files_that_pile_up_leak_although_nobody_is_named() -> None:
     assert result.suspects[0].location is None
     assert "/tmp/part-*" in result.suspects[0].evidence[0].text
     assert "limit" in result.suspects[0].evidence[0].text
+
+
+@pytest.mark.parametrize(("opened", "closed", "named"), [(40, 0, True), (40, 39, False), (6, 0, False)])
+def test_where_no_descriptors_can_be_seen_a_trace_gives_a_lead(opened: int, closed: int, named: bool) -> None:
+    opens = frames("syscall.openat:1", "os.OpenFile:2", "os.Open:3", "main.(*spool).scan:19", "main.main:40")
+    closes = frames("syscall.Close:1", "os.(*File).Close:2", "main.(*spool).scan:24", "main.main:40")
+    trace = replace(
+        QUIET, syscalls=(SyscallFlow(opens, opened, "openat"), SyscallFlow(closes, closed, "close"))
+    )
+    seen = history(40, lambda second: IDLE, traces={8: trace})
+    blind = [replace(item, fds=None) for item in seen]
+    result = assess(blind, UnknownProgram(), DONE)
+    assert result.verdict is Verdict.UNDECIDED
+    assert [(item.kind, item.confidence, item.function) for item in result.suspects] == (
+        [(LeakKind.FD, Confidence.POSSIBLE, "main.(*spool).scan")] if named else []
+    )
+    assert assess(seen, UnknownProgram(), DONE).verdict is Verdict.CLEAN
 
 
 def growing_heap(second: int) -> tuple[AllocSite, ...]:

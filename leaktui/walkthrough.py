@@ -7,10 +7,8 @@ process something it only wishes for after a yes.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from leaktui.analysis.verification import compare
 from leaktui.engines.protocol import Want
@@ -18,74 +16,14 @@ from leaktui.errors import LeaktuiError
 from leaktui.guide import Sight, State, Wish, WishKind, begin, step
 from leaktui.guide.events import Event, Explained, FactsCame, Swapped, Verified, Written
 from leaktui.guide.looks import AFTER_SECONDS
-from leaktui.model.assessment import Assessment
-from leaktui.model.capability import Capability
 from leaktui.model.finding import Finding
 from leaktui.model.ledger import LedgerKind
-from leaktui.model.snapshot import Snapshot
 from leaktui.model.verification import Measurement
-from leaktui.session.history import Metric, Point
+from leaktui.session.history import Metric
+from leaktui.session.watched import Watched
 from leaktui.sources import HERE, Sources
 
 _TRACE_SECONDS = 5.0
-
-
-class Series(Protocol):
-    """Where the curves come from."""
-
-    def series(self, metric: Metric) -> tuple[Point, ...]: ...
-
-
-class WatchedSession(Protocol):
-    """What is needed of a session."""
-
-    @property
-    def history(self) -> Series: ...
-
-    @property
-    def snapshot(self) -> Snapshot: ...
-
-    @property
-    def capabilities(self) -> tuple[Capability, ...]: ...
-
-    @property
-    def exited(self) -> str | None: ...
-
-    def order(
-        self,
-        wants: Iterable[Want],
-        *,
-        trace_seconds: float = 5.0,
-        allow_pauses: bool | None = None,
-        subject: int = 0,
-    ) -> bool: ...
-
-    def is_under_way(self, want: Want) -> bool: ...
-
-    def offers(self, want: Want) -> bool: ...
-
-
-class Watched(Protocol):
-    """What is needed of an investigation; `leaktui.investigation.Investigation` has it."""
-
-    @property
-    def session(self) -> WatchedSession: ...
-
-    @property
-    def assessment(self) -> Assessment: ...
-
-    @property
-    def started(self) -> float: ...
-
-    def set_baseline(self) -> None: ...
-
-    def take_trace(self, seconds: float = 5.0) -> bool: ...
-
-    def arm(self, kinds: Iterable[LedgerKind]) -> bool: ...
-
-    def disarm(self, kinds: Iterable[LedgerKind] = ...) -> None: ...
-
-    def measure(self, *, of: Finding | None = None, seconds: float = math.inf) -> Measurement: ...
 
 
 @dataclass(frozen=True, slots=True)

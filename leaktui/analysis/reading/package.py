@@ -22,7 +22,7 @@ not known."""
 LONGEST_SOURCE = 4 << 20
 """Characters; what is longer was generated, and nobody's to fix."""
 
-_MOST_TEXT = 16 << 20
+_MOST_TEXT = 4 << 20
 """Characters of a package; a larger one is not whole."""
 
 _CLAUSE = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from leaktui.analysis.go_syntax.statement import Kind, Range, Statement, iter_statements
+from leaktui.analysis.reading.containers import Reach, Shape, holder_of, reach_of, shape_of
 from leaktui.analysis.reading.edits import Edits
 from leaktui.analysis.reading.subject import find_call, type_of
 from leaktui.analysis.reading.unit import GoFile, Unit, iter_positions, unit_of
@@ -23,14 +23,6 @@ _REMOVES = frozenset(_TAKES_OUT.split())
 _BYTES = frozenset(
     {"io.ReadAll", "os.ReadFile", "ioutil.ReadAll", "ioutil.ReadFile", "bytes.Clone", "json.Marshal"}
 )
-
-
-class Reach(Enum):
-    """What kind of name a container has."""
-
-    LOCAL = "a parameter, or a variable of the function around"
-    GLOBAL = "a variable of the package"
-    FIELD = "a field"
 
 
 @dataclass(frozen=True)
@@ -107,8 +99,9 @@ def _growth(unit: Unit, statement: Statement) -> Growth | None:
             if lexemes.text(target[1] - 1) == "]":
                 opened = lexemes.opening.get(target[1] - 1, target[0])
                 base = (target[0], opened)
-                if _outlives(unit, base):
-                    return _grown(unit, statement, base, statement.values)
+                shape = shape_of(unit, base) if _outlives(unit, base) else Shape.SEQUENCE
+                if shape is not Shape.SEQUENCE:
+                    return _grown(unit, statement, base, statement.values, sure=shape is Shape.MAP)
                 continue
             value = statement.values[index] if len(statement.values) > index else statement.values[0]
             call = find_call(unit.file, value)
@@ -134,13 +127,10 @@ def _growth(unit: Unit, statement: Statement) -> Growth | None:
 def _grown(
     unit: Unit, statement: Statement, base: Range, values: tuple[Range, ...], *, sure: bool = True
 ) -> Growth:
-    lexemes, reach, holder = unit.lexemes, Reach.FIELD, ""
-    if base[1] == base[0] + 1:
-        reach = Reach.LOCAL if base[0] in unit.names.at else Reach.GLOBAL
-    elif base[1] == base[0] + 3:
-        holder = type_of(unit, base[0])
+    lexemes = unit.lexemes
     name = lexemes.text(base[1] - 1)
-    return Growth(statement, lexemes.spelled(*base), name, values, sure, holder, reach)
+    container = lexemes.spelled(*base)
+    return Growth(statement, container, name, values, sure, holder_of(unit, base), reach_of(unit, base))
 
 
 def _outlives(unit: Unit, part: Range) -> bool:
@@ -295,9 +285,9 @@ def _explain_growth(unit: Unit, place: Place, allocating: Statement, growth: Gro
 
 
 def _is_all_seen(file: GoFile, growth: Growth) -> bool:
-    """Whether whoever can name the container was read: an exported one is anybody's."""
+    """Whether whoever can name the container was read: an exported one is anybody's, a parameter the caller's."""
     if growth.reach is Reach.LOCAL:
-        return True
+        return False
     exported = growth.name[:1].isupper() and (growth.reach is Reach.GLOBAL or growth.holder[:1].isupper())
     return file.is_whole and not exported
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from leaktui.analysis.explain import explain_finding
 from leaktui.model.explanation import SkipReason
 from leaktui.model.finding import Confidence, Finding, LeakKind
 from leaktui.model.frame import Frame
+from leaktui.sources import Sources
 from tests.go_toolchain import Toolchain, go_environment
 
 _OPENS = re.compile(r"\b(os\.(Open|OpenFile|Create|CreateTemp|Pipe)|net\.(Dial\w*|Listen\w*)|\w+\.Accept)\(")
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-def places(toolchain: Toolchain, step: int) -> Iterator[tuple[LeakKind, str, str, int]]:
+def places(toolchain: Toolchain, step: int) -> Iterator[tuple[LeakKind, str, int]]:
     said = subprocess.run(
         [str(toolchain.go), "env", "GOROOT"], capture_output=True, text=True, check=True, env=go_environment()
     )
@@ -46,18 +46,16 @@ def places(toolchain: Toolchain, step: int) -> Iterator[tuple[LeakKind, str, str
         for number, line in enumerate(text.splitlines(), 1):
             for kind, pattern in KINDS.items():
                 if pattern.search(line) and not line.lstrip().startswith("//") and "func " not in line:
-                    yield kind, str(path), text, number
+                    yield kind, str(path), number
                     break
 
 
 def check(toolchain: Toolchain, step: int) -> tuple[int, int]:
     count = certain = 0
-    for kind, path, text, line in places(toolchain, step):
+    sources = Sources()
+    for kind, path, line in places(toolchain, step):
         at = Frame("f", path, line)
-        found = explain_finding(
-            Finding(kind, Confidence.PROVEN, "f", at, (at,), 1),
-            lambda name, text=text: text,  # type: ignore[misc]
-        )
+        found = sources.explain(Finding(kind, Confidence.PROVEN, "f", at, (at,), 1))
         if kind in (LeakKind.FD, LeakKind.HTTP_BODY):
             count += 1
             certain += found is not None and found.certain and found.reason is not SkipReason.STORED

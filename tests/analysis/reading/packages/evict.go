@@ -18,3 +18,10 @@ func forget(seen map[string][]byte, key string) {
 func prune(key string) {
 	delete(pruned, key)
 }
+
+type byKey map[string][]byte
+
+type (
+	table [][]byte
+	_     struct{ fixed map[string]int }
+)

@@ -57,12 +57,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("matrix_toolchain", toolchains or (None,), ids=str, scope="session")
 
 
+_NO_PROCESS = ("tests/analysis/", "tests/binary/", "tests/wire/")
+"""What is tested there needs Go to build programs and looks at no process."""
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `-n`, what works on live processes is one worker's, one test after the other: they would disturb each
     other's timing, and count each other's probes. The rest goes file by file to whoever is free."""
     for item in items:
         live = any(item.get_closest_marker(need) is not None for need in NEEDS)
+        live = live and not item.nodeid.startswith(_NO_PROCESS)
         item.add_marker(pytest.mark.xdist_group("live" if live else item.nodeid.partition("::")[0]))
 
 

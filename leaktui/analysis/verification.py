@@ -7,6 +7,7 @@ shown, and left nothing; `not fixed` only where it was seen to leak there. Every
 from __future__ import annotations
 
 from leaktui.analysis.measurement import Suspect, all_callers, measure_name, same_suspect
+from leaktui.model.assessment import Slope
 from leaktui.model.finding import LeakKind
 from leaktui.model.verification import Measure, Measurement, Verification, VerificationVerdict
 from leaktui.text import format_count, format_duration, format_rate, short_function
@@ -19,6 +20,9 @@ _STILL = 0.2
 
 _FEW = 0.05
 """A share left of up to this much of the baseline's is what is just being done."""
+
+_MOST = 0.5
+"""A heap of which this share of the baseline's stayed is not seen to let go of anything."""
 
 _SHORTEST = 0.75
 """A measurement this much shorter than its baseline is not of the same length."""
@@ -105,6 +109,11 @@ def _judge(
             "some were left, fewer than before: measure longer",
             *_counted(suspect, old, new),
         ]
+    if suspect[0] is LeakKind.HEAP and share >= _MOST * old_share:
+        return VerificationVerdict.UNDECIDED, [
+            "most of what was allocated stayed: measure longer, to see whether what keeps it is full",
+            *_counted(suspect, old, new),
+        ]
     if suspect[0] is LeakKind.HEAP and after.suspect is not None and after.suspect[0] is LeakKind.HEAP:
         # Sampled allocation sites can change hands: what is inlined here may be called there in another build.
         return VerificationVerdict.UNDECIDED, ["the heap still grows, by what another line allocates"]
@@ -122,9 +131,17 @@ def _goes_on(
     if slope is not None and slope.rising and gain > _STILL * expected:
         return True
     told = slope is not None and slope.points >= _LEAST_LOOKS and slope.seconds >= after.seconds / 2
-    if told and (gain <= _STILL * expected or suspect[0] is LeakKind.HEAP):
-        return False  # a heap may have filled what is bounded now, and have levelled off
+    # A heap may have filled what is bounded now, and have levelled off: its median slope shows that, not its ends.
+    level = suspect[0] is LeakKind.HEAP and slope is not None and not _as_steep(slope, old)
+    if told and (gain <= _STILL * expected or level):
+        return False
     return True if gain > expected / 2 else None
+
+
+def _as_steep(slope: Slope, old: Measure | None) -> bool:
+    """Whether *slope* is still that of the baseline, however few looks it rests on."""
+    before = old.slope.per_minute if old is not None and old.slope is not None else 0.0
+    return slope.per_minute > max(0.0, _STILL * before)
 
 
 def _taken_over(

@@ -141,6 +141,25 @@ def test_heap_by_what_its_function_allocates() -> None:
     assert verified(growing, sites(lambda second: 40 + second % 2), expecting=LeakKind.HEAP).verdict is FIXED
 
 
+@pytest.mark.parametrize(
+    ("live", "per_minute", "verdict"), [(532, 41.8e6, NOT_FIXED), (532, 0.0, UNDECIDED), (10, 0.0, FIXED)]
+)
+def test_a_heap_of_few_collections_is_not_fixed_while_it_is_as_steep(
+    live: int, per_minute: float, verdict: VerificationVerdict
+) -> None:
+    """Seen on a program that collects every eight seconds: the old pace, too few looks to call it rising."""
+    suspect = (LeakKind.HEAP, "main.load", "/src/user.go", 24)
+
+    def heap(last: float, slope: Slope, left: int) -> Measurement:
+        row = Measure(measure_name(suspect), 1e6, last, slope, "bytes", LeakKind.HEAP, 532, left)
+        return Measurement(Target(1), 45.0, (row,), None, ("memory",))
+
+    steep = Slope(27.8e6, 20e6, 40e6, 6, 40.0, rising=True)
+    before = replace(heap(18e6, steep, 386), suspect=suspect)
+    after = heap(22.9e6, Slope(per_minute, -1e6, 50e6, 5, 40.0, rising=False), live)
+    assert compare(before, after).verdict is verdict
+
+
 # -- the comparison by itself ----------------------------------------------------------------------
 
 SUSPECT = (LeakKind.HTTP_BODY, "main.load", "/src/user.go", 24)

@@ -120,7 +120,8 @@ def _watch(options: argparse.Namespace, seen: Seen) -> Diagnosis:
     def show(progress: Progress) -> None:
         left = max(0.0, progress.deadline_seconds - progress.elapsed_seconds)
         ending = "ending…" if stop.is_set() else f"at most {format_duration(left)} more, Ctrl-C ends it"
-        line.show(f"{format_duration(progress.elapsed_seconds)} · {progress.text} · {ending}")
+        # What may be cut off at the terminal's edge comes last.
+        line.show(f"{format_duration(progress.elapsed_seconds)} · {ending} · {progress.text}")
 
     try:
         # Signals first: whoever interrupts early still gets an orderly end.

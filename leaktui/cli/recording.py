@@ -33,8 +33,9 @@ def run_record(options: argparse.Namespace) -> ExitStatus:
         left = max(0.0, progress.deadline_seconds - progress.elapsed_seconds)
         ending = "ending…" if stop.is_set() else f"{format_duration(left)} more, Ctrl-C ends it"
         line.show(
-            f"{format_duration(progress.elapsed_seconds)} · {progress.seen or 'looking'} ·"
-            f" {format_bytes(progress.written_bytes)} · {ending}"
+            # What may be cut off at the terminal's edge comes last.
+            f"{format_duration(progress.elapsed_seconds)} · {format_bytes(progress.written_bytes)} ·"
+            f" {ending} · {progress.seen or 'looking'}"
         )
 
     try:

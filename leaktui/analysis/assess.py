@@ -227,7 +227,7 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
     # Without a heap profile the census is compared; with one, only the profile can name a line.
     profiled = snapshots[-1].heap is not None
     observed = heap_observations(snapshots) if profiled else census_observations(snapshots)
-    if len(observed) >= 4:
+    if _count_changes(observed) >= 4:
         return _growing_heap(observed)
     points = [
         (time, float(stat.rss_bytes))
@@ -240,6 +240,14 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
         f"resident memory grows ({format_rate(slope.per_minute, as_bytes=True)}) but too few GCs finished to compare"
         " the live heap: watch longer with --seconds, or let leaktui force a GC with --allow pause"
     )
+
+
+def _count_changes(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) -> int:
+    """How many looks are sure to be after another GC: a profile's figures of allocation change without one, too."""
+    if isinstance(observed[0][1] if observed else None, HeapCensus):
+        return len(observed)  # one for each GC that was counted
+    totals = [_live_bytes(part) for _, part in observed]
+    return sum(index == 0 or total != totals[index - 1] for index, total in enumerate(totals))
 
 
 def _growing_heap(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) -> str | None:

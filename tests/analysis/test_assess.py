@@ -254,6 +254,25 @@ def test_memory_that_grows_without_a_gc_is_undecided_and_says_why() -> None:
     assert any("--allow pause" in text for text in result.missing)
 
 
+def test_looks_between_two_collections_do_not_clear_memory_that_grows() -> None:
+    """Seen on a program that collects once a minute: what it allocates changes the profile, what lives does not."""
+
+    def heap(second: int) -> tuple[AllocSite, ...]:
+        live = (13 if second < 5 else 20) << 20
+        return (AllocSite(frames("main.add:19"), second // 9, (second // 9) << 20, 600, live),)
+
+    snapshots = history(
+        40,
+        lambda second: IDLE,
+        heap=heap,
+        rss=lambda second: (50 << 20) + (second * 700 << 10),
+        traces={8: QUIET},
+    )
+    result = assess(snapshots, UnknownProgram(), DONE)
+    assert result.verdict is Verdict.UNDECIDED
+    assert any("too few GCs" in text for text in result.missing)
+
+
 def test_nothing_is_clean_while_something_cannot_be_seen() -> None:
     sources = (
         Source("proc", SourceState.USED),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from leaktui.analysis.body_books import bodies_to_ask
 from leaktui.analysis.body_rows import list_body_rows
@@ -243,11 +244,11 @@ def _unexplained_memory(snapshots: Sequence[Snapshot]) -> str | None:
 
 
 def _count_changes(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) -> int:
-    """How many looks are sure to be after another GC: a profile's figures of allocation change without one, too."""
-    if isinstance(observed[0][1] if observed else None, HeapCensus):
+    """How many looks are sure to be after another GC: profiles differ by what was allocated alone, too."""
+    if any(isinstance(part, HeapCensus) for _, part in observed):
         return len(observed)  # one for each GC that was counted
     totals = [_live_bytes(part) for _, part in observed]
-    return sum(index == 0 or total != totals[index - 1] for index, total in enumerate(totals))
+    return bool(totals) + sum(later != earlier for earlier, later in pairwise(totals))
 
 
 def _growing_heap(observed: Sequence[tuple[float, HeapProfile | HeapCensus]]) -> str | None:

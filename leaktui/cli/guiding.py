@@ -150,7 +150,7 @@ class _Walk:
                 text = format_step(
                     state,
                     self._printed,
-                    sources=self._sources,
+                    sources=self._sources.of_module(self._investigation.target.module),
                     redaction=self._redaction,
                     colour=self._colour,
                     width=report_width(),
